@@ -1,0 +1,94 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createSocket } from 'node:dgram';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { setTimeout as wait } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import type { DataPath } from '../src/tunnel/data-path.js';
+import { startLoadServer } from './load-program.js';
+
+/** What is measured: the proxy, or one of the floors that it is compared with. */
+export type SubjectKind = 'proxy' | 'proxy-js' | 'forwarder' | 'quic-echo';
+
+export interface Subject {
+  readonly pid: number;
+  /** 127.0.0.1:PORT. */
+  readonly address: string;
+  close(): Promise<void>;
+}
+
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, 'exit');
+  const late = setTimeout(() => child.kill('SIGKILL'), 5_000);
+  await exit;
+  clearTimeout(late);
+}
+
+const subjectOf = (child: ChildProcess, address: string, stop: () => void): Subject => {
+  const { pid } = child;
+  if (pid === undefined) throw new Error('a process under test did not start');
+  const kill = (): void => void child.kill('SIGKILL');
+  process.once('exit', kill);
+  return {
+    pid,
+    address,
+    async close() {
+      stop();
+      await ended(child);
+      process.off('exit', kill);
+    },
+  };
+};
+
+/** A port of 127.0.0.1 that nobody has: masque-load cannot tell which one it would choose. */
+async function freeAddress(): Promise<string> {
+  const socket = createSocket('udp4');
+  socket.bind(0, '127.0.0.1');
+  await once(socket, 'listening');
+  const { port } = socket.address();
+  socket.close();
+  await once(socket, 'close');
+  return `127.0.0.1:${port}`;
+}
+
+async function startServer(program: string, args: (address: string) => string[]): Promise<Subject> {
+  const address = await freeAddress();
+  const child = startLoadServer(program, args(address));
+  await wait(150);
+  if (child.exitCode !== null) throw new Error(`masque-load ${args(address).join(' ')} has ended`);
+  return subjectOf(child, address, () => child.kill());
+}
+
+/** The echo target that proxy and forwarder share. */
+export function startTarget(program: string): Promise<Subject> {
+  return startServer(program, (address) => ['target', '--listen', address]);
+}
+
+/** The proxy under test; it leaves its certificate in the folder. */
+export async function startProxy(folder: string, dataPath: DataPath = 'auto'): Promise<Subject> {
+  const script = fileURLToPath(new URL('proxy-process.js', import.meta.url));
+  const child = spawn(process.execPath, [script, folder, dataPath], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const line = await Promise.race([
+    once(createInterface(child.stdout), 'line', { signal: AbortSignal.timeout(15_000) }),
+    once(child, 'exit').then(() => Promise.reject(new Error('the proxy under test has ended'))),
+  ]);
+  const { port } = JSON.parse(String(line[0])) as { port: number };
+  return subjectOf(child, `127.0.0.1:${port}`, () => child.stdin.end());
+}
+
+/** Starts what is measured. `folder` holds the certificate: a proxy writes it, the QUIC echo reads it. */
+export function startSubject(
+  kind: SubjectKind,
+  program: string,
+  folder: string,
+  target: Subject,
+): Promise<Subject> {
+  if (kind === 'proxy') return startProxy(folder);
+  if (kind === 'proxy-js') return startProxy(folder, 'js');
+  if (kind === 'forwarder') {
+    return startServer(program, (address) => ['forward', '--listen', address, '--to', target.address]);
+  }
+  const files = ['--cert', `${folder}/cert.pem`, '--key', `${folder}/key.pem`];
+  return startServer(program, (address) => ['quic-echo-server', '--listen', address, ...files]);
+}

@@ -1,0 +1,64 @@
+import type { SubjectName } from './subjects.js';
+import type { Transport } from './transfer.js';
+
+/** One transfer: through what, over what, which way. */
+export interface Case {
+  readonly name: string;
+  readonly subject: SubjectName;
+  readonly transport: Transport;
+  readonly direction: 'up' | 'down';
+  readonly streams: number;
+}
+
+const subjects: readonly (readonly [SubjectName, readonly Transport[]])[] = [
+  ['forwarder', ['plain']],
+  ['socat', ['plain']],
+  ['bauta', ['h3', 'h2', 'h1']],
+  ['bauta-js', ['h3']],
+  ['envoy', ['h3', 'h2', 'h1']],
+  ['bare-node', ['h2', 'h1']],
+];
+
+/** Those that are compared stand beside each other. */
+export const cases: readonly Case[] = (['down', 'up'] as const).flatMap((direction) =>
+  [1, 8].flatMap((streams) =>
+    (['plain', 'h3', 'h2', 'h1'] as const).flatMap((transport) =>
+      subjects
+        .filter(([, transports]) => transports.includes(transport))
+        .map(
+          ([subject]): Case => ({
+            name: `${transport}-${direction}-${streams}-${subject}`,
+            subject,
+            transport,
+            direction,
+            streams,
+          }),
+        ),
+    ),
+  ),
+);
+
+/** The cases that a row is compared with: the same way, the same number of streams. */
+export const comparedWith = (one: Case, subject: SubjectName): Case | undefined =>
+  cases.find(
+    (other) =>
+      other.subject === subject &&
+      other.direction === one.direction &&
+      other.streams === one.streams &&
+      (other.transport === one.transport || other.transport === 'plain'),
+  );
+
+/** Cases whose names contain one of the parts, with what bauta's are compared with. */
+export function chooseCases(only: readonly string[], present: ReadonlySet<SubjectName>): Case[] {
+  const wanted = new Set<Case>();
+  for (const one of cases) {
+    if (only.length > 0 && !only.some((part) => one.name.includes(part))) continue;
+    wanted.add(one);
+    if (one.subject !== 'bauta') continue;
+    for (const [subject] of subjects) {
+      const other = comparedWith(one, subject);
+      if (other) wanted.add(other);
+    }
+  }
+  return cases.filter((one) => wanted.has(one) && present.has(one.subject));
+}

@@ -1,0 +1,342 @@
+//! Splices of streams and TCP sockets: bytes of the one that go to the other without JavaScript. Ends,
+//! resets and all that is not just bytes are told to it as ever.
+
+use std::io;
+
+use crate::driver::Driver;
+use crate::quic::byte_splice::StreamSplice;
+use crate::quic::connection::Connection;
+use crate::seam::completion::Kind;
+use crate::seam::operation::SpliceBytes;
+use crate::splice::near::Near;
+use crate::splice::unframing::{Unframing, write_headers};
+use crate::tcp::Sockets;
+use crate::tcp::socket::{Over, SocketSplice};
+
+/// Most bytes in one DATA frame.
+const PIECE: usize = 64 * 1024;
+
+/// Room for the headers in front of them.
+const HEADERS: usize = 32;
+
+/// Bytes read from one socket before another has its turn, and from all of them in one round.
+const TURN: usize = 256 * 1024;
+const ROUND: usize = 1024 * 1024;
+
+/// Bytes that the streams of one connection give to sockets in one round.
+const CONNECTION_ROUND: usize = 1024 * 1024;
+
+/// Gives what the connection received on spliced streams to their sockets. True when more waits that a
+/// socket would take.
+pub(super) fn forward_bytes(
+    connection: &mut Connection,
+    tcp: &mut Sockets,
+    payload: &mut Vec<u8>,
+) -> bool {
+    for socket in std::mem::take(&mut connection.freed_feeders) {
+        tcp.list_readable(socket);
+    }
+    let mut left = CONNECTION_ROUND;
+    let mut again = Vec::new();
+    for key in std::mem::take(&mut connection.readable_splices) {
+        let Some((id, index)) = connection.drain_of(key) else {
+            continue;
+        };
+        let socket = tcp
+            .sockets
+            .get_mut(&index)
+            .filter(|socket| socket.splice.is_some_and(|splice| splice.id == id));
+        let Some(socket) = socket else {
+            // It is gone: JavaScript hears of it and resets the stream.
+            connection.end_byte_splice(key, Vec::new());
+            continue;
+        };
+        if left == 0 {
+            again.push(key);
+            continue;
+        }
+        payload.clear();
+        let room = socket.room().min(left);
+        let more = connection.forward_bytes(key, room, payload);
+        left -= room.min(payload.len());
+        if let Err(error) = socket.write_spliced(payload) {
+            tcp.cut.push((index, error));
+            continue;
+        }
+        if more && socket.room() > 0 {
+            again.push(key);
+        } else if more && let Some(splice) = &mut socket.splice {
+            splice.awaited = true;
+        }
+        tcp.list_flush(index);
+    }
+    for &key in &again {
+        connection.list_readable(key);
+    }
+    !again.is_empty()
+}
+
+impl Driver {
+    /// Begins a splice, unless something has been told of either that JavaScript did not know, and says
+    /// whether it did.
+    pub(super) fn splice_bytes(&mut self, ask: &SpliceBytes<'_>) {
+        let index = ask.socket;
+        let id = self.next_splice();
+        let begun = self.begin_byte_splice(ask, id);
+        self.tell_spliced(Kind::BytesSpliced, index, begun);
+        if !begun {
+            return;
+        }
+        let mut payload = std::mem::take(&mut self.splice_payload);
+        payload.clear();
+        let key = ask.stream;
+        let prefix = ask.prefix;
+        self.with_connection(ask.connection, |connection, _| {
+            connection.push_prefix(key, prefix, &mut payload);
+        });
+        self.with_tcp(index, |socket| socket.write_spliced(&payload));
+        self.splice_payload = payload;
+        self.tcp.list_readable(index);
+    }
+
+    pub(super) fn next_splice(&mut self) -> u64 {
+        self.tcp.next_splice += 1;
+        self.tcp.next_splice
+    }
+
+    pub(super) fn tell_spliced(&mut self, kind: Kind, index: u32, begun: bool) {
+        self.out.begin(kind, index).word(u32::from(begun)).end();
+    }
+
+    fn begin_byte_splice(&mut self, ask: &SpliceBytes<'_>, id: u64) -> bool {
+        let Some(socket) = self.tcp.sockets.get_mut(&ask.socket) else {
+            return false;
+        };
+        let Some(Some(connection)) = self.connections.get_mut(ask.connection as usize) else {
+            return false;
+        };
+        let capsule = (ask.capsule != 0).then_some(u64::from(ask.capsule));
+        let splice = StreamSplice {
+            id,
+            socket: ask.socket,
+            unframing: Unframing::new(true, capsule.is_some()),
+        };
+        if !socket.is_fresh() || !connection.begin_byte_splice(ask.stream, splice, ask.received) {
+            return false;
+        }
+        socket.splice = Some(SocketSplice {
+            id,
+            near: Near::Stream {
+                connection: ask.connection,
+                stream: ask.stream,
+            },
+            capsule,
+            reads: true,
+            awaited: false,
+        });
+        true
+    }
+
+    /// Whoever waited for room at a socket goes on, if there is some.
+    pub(super) fn has_room(&mut self, index: u32) {
+        let Some(socket) = self.tcp.sockets.get_mut(&index) else {
+            return;
+        };
+        let room = socket.room() > 0;
+        if socket.session && room {
+            self.http2.has_room(index);
+        }
+        let Some(splice) = socket.splice.filter(|splice| splice.awaited) else {
+            return;
+        };
+        if let Near::Http2 { socket, stream } = splice.near {
+            return self.settle_socket(index, splice, socket, stream);
+        }
+        if !room {
+            return;
+        }
+        socket.splice = Some(SocketSplice {
+            awaited: false,
+            ..splice
+        });
+        match splice.near {
+            Near::Stream { connection, stream } => {
+                if let Some(Some(side)) = self.connections.get_mut(connection as usize)
+                    && side.drain_of(stream) == Some((splice.id, index))
+                {
+                    side.list_readable(stream);
+                    self.attend(connection);
+                }
+            }
+            Near::Socket(near) => self.tcp.list_readable(near),
+            Near::Http2 { .. } => {}
+        }
+    }
+
+    /// Bytes of spliced sockets, each socket with its turn.
+    pub(super) fn receive_spliced_tcp(&mut self) {
+        let mut left = ROUND;
+        let mut again = Vec::new();
+        for index in std::mem::take(&mut self.tcp.readable_splices) {
+            if left == 0 {
+                again.push(index);
+                continue;
+            }
+            if let Some(socket) = self.tcp.sockets.get_mut(&index) {
+                socket.listed_readable = false;
+                left = left.saturating_sub(self.receive_spliced_from(index, TURN.min(left)));
+            }
+        }
+        // Those that had no turn go first next time.
+        again.append(&mut self.tcp.readable_splices);
+        self.tcp.readable_splices = again;
+    }
+
+    /// Returns how much was read.
+    fn receive_spliced_from(&mut self, index: u32, turn: usize) -> usize {
+        let mut done = 0;
+        loop {
+            if done >= turn {
+                self.tcp.list_readable(index);
+                return done;
+            }
+            match self.move_to_near(index) {
+                Ok(0) => return done,
+                Ok(count) => done += count,
+                Err(error) => {
+                    self.tcp_cut(index, error);
+                    return done;
+                }
+            }
+        }
+    }
+
+    /// JavaScript decides what becomes of what still comes.
+    pub(super) fn stop_reading_spliced(&mut self, index: u32) {
+        if let Some(socket) = self.tcp.sockets.get_mut(&index) {
+            if let Some(splice) = &mut socket.splice {
+                splice.reads = false;
+            }
+            self.tcp.list_readable(index);
+        }
+    }
+
+    /// Moves one piece; 0 when there was nothing, no room, or nobody to take it.
+    fn move_to_near(&mut self, index: u32) -> io::Result<usize> {
+        let Some(socket) = self.tcp.sockets.get(&index) else {
+            return Ok(0);
+        };
+        let Some(splice) = socket.splice.filter(|splice| splice.reads) else {
+            // It is read for JavaScript again.
+            self.tcp.list_readable(index);
+            return Ok(0);
+        };
+        let takes = match splice.near {
+            Near::Http2 { socket, stream } => {
+                self.offer_to_session(index, splice, socket, stream);
+                return Ok(0);
+            }
+            Near::Stream { connection, stream } => self.stream_takes(connection, stream, splice.id),
+            Near::Socket(near) => self.socket_takes(near, splice.id),
+        };
+        match (takes, splice.near) {
+            (None, _) => self.stop_reading_spliced(index),
+            (Some(true), Near::Stream { connection, stream }) => {
+                return self.move_to_stream(index, &splice, connection, stream);
+            }
+            (Some(true), Near::Socket(near)) => {
+                return self.move_to_socket(index, near, splice.capsule);
+            }
+            _ => {}
+        }
+        Ok(0)
+    }
+
+    fn stream_takes(&mut self, connection: u32, stream: u32, splice: u64) -> Option<bool> {
+        match self.connections.get_mut(connection as usize) {
+            Some(Some(connection)) => connection.takes_bytes(stream, splice),
+            _ => None,
+        }
+    }
+
+    fn move_to_stream(
+        &mut self,
+        index: u32,
+        splice: &SocketSplice,
+        connection: u32,
+        stream: u32,
+    ) -> io::Result<usize> {
+        let Some(socket) = self.tcp.sockets.get_mut(&index) else {
+            return Ok(0);
+        };
+        let mut buffer = std::mem::take(&mut self.splice_buffer);
+        buffer.resize(buffer.len().max(HEADERS + PIECE), 0);
+        let read = socket.read_spliced(&mut buffer[HEADERS..HEADERS + PIECE], &mut self.out);
+        let over = socket.ended();
+        if let Ok(count) = read {
+            let buffer = &mut buffer[..HEADERS + count];
+            self.write_to_stream(connection, stream, splice.capsule, buffer);
+        }
+        self.splice_buffer = buffer;
+        if over {
+            self.tcp_over(index, &Over::Ended);
+        }
+        read
+    }
+
+    /// Writes what stands behind the room for headers.
+    fn write_to_stream(
+        &mut self,
+        connection: u32,
+        stream: u32,
+        capsule: Option<u64>,
+        buffer: &mut [u8],
+    ) {
+        let (room, payload) = buffer.split_at_mut(HEADERS);
+        if payload.is_empty() {
+            return;
+        }
+        let at = write_headers(room, capsule, payload.len());
+        let bytes = &buffer[at..];
+        self.with_connection(connection, |connection, out| {
+            connection.with_stream(stream, out, |stream, quic, _, _| {
+                stream.write_spliced(quic, bytes)
+            });
+        });
+    }
+
+    /// After a reset the kernel still has what came before it: a last piece goes to the other side.
+    pub(super) fn last_spliced_words(&mut self, index: u32) {
+        let Some(socket) = self.tcp.sockets.get_mut(&index) else {
+            return;
+        };
+        let Some(splice) = socket.splice.filter(|splice| splice.reads) else {
+            return;
+        };
+        match splice.near {
+            Near::Http2 { socket, stream } => {
+                self.last_words_to_session(index, splice, socket, stream);
+            }
+            Near::Socket(near) => {
+                if self.socket_takes(near, splice.id) == Some(true) {
+                    self.last_words_to_socket(index, near, splice.capsule);
+                }
+            }
+            Near::Stream { connection, stream } => {
+                if self.stream_takes(connection, stream, splice.id) != Some(true) {
+                    return;
+                }
+                let Some(socket) = self.tcp.sockets.get_mut(&index) else {
+                    return;
+                };
+                let mut buffer = std::mem::take(&mut self.splice_buffer);
+                buffer.resize(buffer.len().max(HEADERS + PIECE), 0);
+                let room = &mut buffer[HEADERS..HEADERS + PIECE];
+                let count = socket.last_spliced_words(room);
+                let buffer_of = &mut buffer[..HEADERS + count];
+                self.write_to_stream(connection, stream, splice.capsule, buffer_of);
+                self.splice_buffer = buffer;
+            }
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The native engine of bauta: QUIC packets, UDP and TCP sockets for JavaScript, in batches.
+//!
+//! It knows no user, no policy and no HTTP; `src/quic` is the only part of bauta that knows it.
+
+// napi leaves its entries out of test builds.
+#![cfg_attr(test, allow(dead_code))]
+
+mod certificate;
+mod command;
+mod counters;
+mod driver;
+mod engine;
+mod http2;
+mod quic;
+mod seam;
+mod secure_sockets;
+mod splice;
+mod tcp;
+mod tls;
+mod udp;

@@ -1,0 +1,89 @@
+//! Streams whose bytes the engine moves to and from a TCP socket.
+
+use crate::quic::connection::Connection;
+use crate::splice::unframing::Unframing;
+
+/// The way from a stream to a socket.
+pub struct StreamSplice {
+    /// Never used twice, unlike the numbers of sockets and streams.
+    pub id: u64,
+    pub socket: u32,
+    pub unframing: Unframing,
+}
+
+/// The socket that writes to a stream.
+pub struct Feeder {
+    pub id: u64,
+    pub socket: u32,
+    /// It waits for room.
+    pub waiting: bool,
+}
+
+impl Connection {
+    /// As `Stream::begin_splice`.
+    pub fn begin_byte_splice(&mut self, key: u32, splice: StreamSplice, received: u64) -> bool {
+        if !self.announced || self.told_closed {
+            return false;
+        }
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return false;
+        };
+        let begun = stream.begin_splice(splice, received);
+        if begun {
+            // It may stand in the list of those that JavaScript reads.
+            stream.listed_readable = true;
+            self.readable_splices.push(key);
+        }
+        begun
+    }
+
+    /// The socket that a stream's bytes go to, with the splice's id.
+    pub fn drain_of(&self, key: u32) -> Option<(u64, u32)> {
+        let splice = self.streams.get(&key)?.splice.as_ref()?;
+        Some((splice.id, splice.socket))
+    }
+
+    /// As `Stream::forward`; a stream that is JavaScript's again is listed to be read.
+    pub fn forward_bytes(&mut self, key: u32, room: usize, payload: &mut Vec<u8>) -> bool {
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return false;
+        };
+        stream.listed_readable = false;
+        let more = stream.forward(&mut self.quic, room, payload);
+        if stream.splice.is_none() {
+            self.list_readable(key);
+        }
+        more
+    }
+
+    /// Bytes that JavaScript had been told of before the splice go first.
+    pub fn push_prefix(&mut self, key: u32, prefix: &[u8], payload: &mut Vec<u8>) {
+        let Some(stream) = self.streams.get_mut(&key) else {
+            return;
+        };
+        if let Some(splice) = &mut stream.splice
+            && let Err(given_back) = splice
+                .unframing
+                .push(prefix, &mut |piece| payload.extend_from_slice(piece))
+        {
+            self.end_byte_splice(key, given_back);
+        }
+    }
+
+    /// JavaScript reads the stream again, first these bytes.
+    pub fn end_byte_splice(&mut self, key: u32, given_back: Vec<u8>) {
+        if let Some(stream) = self.streams.get_mut(&key) {
+            stream.end_splice(given_back);
+            stream.listed_readable = false;
+            self.list_readable(key);
+        }
+    }
+
+    /// As `Stream::takes`.
+    pub fn takes_bytes(&mut self, key: u32, splice: u64) -> Option<bool> {
+        if self.told_closed {
+            return None;
+        }
+        self.streams.get_mut(&key)?.takes(splice)
+    }
+}

@@ -1,0 +1,16 @@
+//! QUIC: endpoints, connections, streams and datagrams, driven from the engine's one thread.
+
+pub mod byte_splice;
+pub mod connection;
+mod connection_streams;
+pub mod datagram;
+pub mod endpoint;
+pub mod greeting;
+pub mod leave;
+pub mod outcome;
+pub mod packet_path;
+pub mod secret;
+pub mod settings;
+pub mod shard;
+pub mod splice;
+pub mod stream;

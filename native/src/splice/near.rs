@@ -1,0 +1,16 @@
+//! What the bytes of a spliced socket go to and come from.
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Near {
+    /// A stream of a QUIC connection.
+    Stream {
+        connection: u32,
+        stream: u32,
+    },
+    /// A stream of the HTTP/2 session on this socket.
+    Http2 {
+        socket: u32,
+        stream: u32,
+    },
+    Socket(u32),
+}

@@ -1,0 +1,14 @@
+//! UDP sockets of the operating system, in batches.
+
+pub mod addresses;
+#[cfg(target_os = "linux")]
+pub mod error_queue;
+pub mod os_socket;
+#[cfg(target_os = "linux")]
+pub mod plain_socket;
+#[cfg(not(target_os = "linux"))]
+pub mod plain_socket {
+    pub use super::os_socket::OsSocket as PlainSocket;
+}
+pub mod scratch;
+pub mod target;

@@ -1,0 +1,42 @@
+import type { CommandTable } from './option-table.js';
+
+/** Everything that `bauta exec` can be told, up to `--`. */
+export const execTable = {
+  name: 'exec',
+  summary: 'Run a command whose HTTP and SOCKS traffic goes through a proxy',
+  positionals: [
+    {
+      name: 'LINK',
+      optional: true,
+      help: 'Access link of the proxy; - reads it from standard input; default is BAUTA_PROXY.',
+    },
+  ],
+  command: 'COMMAND [ARGUMENT…]',
+  options: [
+    {
+      name: 'proxy',
+      value: 'LINK',
+      repeat: true,
+      help: 'A chain: give it once for each proxy, nearest first, instead of LINK.',
+    },
+    {
+      name: 'versions',
+      value: 'LIST',
+      help: 'HTTP versions to try, from 3, 2 and 1; default 3,2,1. Of a chain: for the first proxy.',
+      complete: ['3', '2', '1', '3,2', '2,1', '3,2,1'],
+    },
+    { name: 'ca', value: 'FILE', complete: 'file', help: 'Trust these PEM roots instead of the system’s.' },
+    { name: 'timeout', value: 'SECONDS', help: 'For connecting at the start; default 10.' },
+    { name: 'verbose', short: 'v', help: 'Tell on standard error what was tried, and of each tunnel.' },
+  ],
+  examples: [
+    {
+      line: "bauta exec 'https://NAME:PASSWORD@HOST:4433/#pin=sha256-…' -- curl https://example.com",
+      does: 'curl finds a local proxy in http_proxy, https_proxy and all_proxy, and no exceptions in no_proxy.',
+    },
+    {
+      line: 'BAUTA_PROXY=… bauta exec -- git clone https://example.com/project.git',
+      does: 'The exit code is that of the command. The link comes from the environment.',
+    },
+  ],
+} as const satisfies CommandTable;

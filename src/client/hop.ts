@@ -1,0 +1,1 @@
+export { accessOf, type Hop } from '../upstream/hop.js';

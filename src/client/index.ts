@@ -1,0 +1,12 @@
+export { BautaError } from '../protocol/bauta-error.js';
+export type { ErrorCode } from '../protocol/failures.js';
+export type { Client, OpenOptions, OpenTcpOptions, Target } from './client.js';
+export type { ClientEvent, ClientInfo, CloseReason, HopInfo } from './client-events.js';
+export { type ConnectOptions, connect } from './connect.js';
+export type { Hop } from './hop.js';
+export type { TcpChoice } from './tcp-opening.js';
+export type { TcpTunnel } from './tcp-tunnel.js';
+export type { TunnelEnd } from './tunnel-end.js';
+export type { DatagramInfo, UdpStats, UdpTunnel } from './udp-tunnel.js';
+export type { ConnectorOptions, UndiciConnect, UndiciConnector } from './undici-connector.js';
+export type { VersionAttempt } from './version-attempts.js';

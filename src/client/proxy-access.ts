@@ -1,0 +1,1 @@
+export type { ProxyAccess } from '../upstream/proxy-access.js';

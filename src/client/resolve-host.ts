@@ -1,0 +1,1 @@
+export { interleaveFamilies, type ResolveHost, resolveHost } from '../upstream/resolve-host.js';

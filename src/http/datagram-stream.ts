@@ -1,0 +1,382 @@
+import {
+  CapsuleError,
+  type CapsuleParser,
+  type CapsuleRules,
+  createCapsuleParser,
+  MAX_DATAGRAM_PAYLOAD,
+} from '../protocol/capsule.js';
+import type { ResetReason } from '../protocol/reset-reason.js';
+import type { DatagramOutcome } from '../quic/connection.js';
+import type { DatagramSplice } from '../quic/datagram-splice.js';
+import type { UdpSocket } from '../quic/udp-socket.js';
+import { type CapsuleWriter, createCapsuleWriter } from './datagram-capsules.js';
+import { createEarlyDatagrams, type EarlyDatagrams } from './datagram-early.js';
+import type { DatagramEnd, StreamOutcome, TunnelStream, TunnelStreamHandler } from './tunnel-stream.js';
+
+/** Counters of a datagram stream; drops by their reason. */
+export interface DatagramStreamStatistics {
+  readonly datagramsSent: number;
+  readonly datagramsReceived: number;
+  /** Newest first: 256 KiB of DATAGRAM capsules already wait. */
+  readonly droppedCapsuleQueueFull: number;
+  /** Refused by the QUIC datagram queue. */
+  readonly droppedQueueFull: number;
+  readonly droppedTooLarge: number;
+  /** Sent when this side had ended, or the peer wanted no more. */
+  readonly droppedEnded: number;
+  /** Came before `start` and found its queue full. */
+  readonly droppedEarly: number;
+  readonly capsulesSkipped: number;
+}
+
+/**
+ * HTTP datagrams and capsules over any tunnel stream (RFC 9297): QUIC DATAGRAM frames where the stream has
+ * them, DATAGRAM capsules elsewhere; capsules are accepted everywhere.
+ */
+export interface DatagramStream {
+  /** Largest HTTP datagram payload (context id included) that can be sent now. */
+  readonly maxDatagramSize: number;
+  /** Sends the HTTP datagram payload `head ++ body[start, end)`. */
+  sendDatagram(head: Uint8Array, body: Uint8Array, start: number, end: number): DatagramOutcome;
+  /** As `TunnelStream.spliceDatagrams`; what is moved so is not in the statistics of this stream. */
+  splice(far: UdpSocket | DatagramEnd): DatagramSplice | undefined;
+  /** This side's stream for the splice of another, once it has been started. */
+  datagramEnd(): DatagramEnd | undefined;
+  /** Sends a capsule that is never dropped; false asks to wait for `drain`. */
+  sendCapsule(type: number, value: Uint8Array): boolean;
+  /** True reads no more than what may be on its way already, until false: the sender of capsules has to wait. */
+  holdBack(held: boolean): void;
+  end(): void;
+  reset(reason: ResetReason): void;
+  statistics(): DatagramStreamStatistics;
+}
+
+export interface DatagramStreamHandler {
+  /** An HTTP datagram payload, however it travelled; the view is valid only during the call. */
+  datagram(bytes: Uint8Array, start: number, end: number): void;
+  /** Types wanted whole, with the most bytes each may have; all others are skipped without being kept. */
+  readonly capsules?: ReadonlyMap<number, number>;
+  /** Most bytes of a capsule of any other type that is wanted now; longer ones are skipped. */
+  otherCapsules?(): number;
+  /** A wanted capsule, whole; the value is the receiver's own. */
+  capsule?(type: number, value: Uint8Array): void;
+  /** The peer ended its side between two capsules. */
+  end(): void;
+  drain?(): void;
+  maxDatagramSize?(size: number): void;
+  closed(outcome: StreamOutcome): void;
+}
+
+/** A datagram stream and the handler by which it takes its tunnel stream's events. */
+export interface DatagramStreamBinding {
+  readonly datagrams: DatagramStream;
+  /** Give this to the tunnel stream. */
+  readonly streamHandler: TunnelStreamHandler;
+  /** Tells which tunnel stream it is; call before any event of it. */
+  attach(stream: TunnelStream): void;
+  /** From here on content is read and parsed as capsules (client: a 2xx came; server: at once). */
+  start(): void;
+}
+
+export interface DatagramStreamOptions {
+  /** Content that may be on its way to this side, bytes; default 256 KiB. */
+  readonly receiveWindow?: number;
+  /** Bytes of capsules waiting from which DATAGRAM capsules are dropped; default 256 KiB. */
+  readonly capsuleQueue?: number;
+  /** Bytes of QUIC datagrams kept until `start`; default 64 KiB. */
+  readonly earlyQueue?: number;
+}
+
+const nothing = new Uint8Array(0);
+const defaults: DatagramStreamOptions = {};
+const [RECEIVE_WINDOW, CAPSULE_QUEUE, EARLY_QUEUE] = [256 * 1024, 256 * 1024, 64 * 1024];
+
+/**
+ * A class because there are thousands, and most of them have neither capsules nor early datagrams: what those need
+ * is made with the first one.
+ */
+class Datagrams implements DatagramStream {
+  stream: TunnelStream | undefined;
+  private started = false;
+  private sending = true;
+  private over = false;
+  private used = 0;
+  private held = false;
+  private deaf = false;
+  private parser: CapsuleParser | undefined;
+  private writer: CapsuleWriter | undefined;
+  private early: EarlyDatagrams | undefined;
+  private readonly counters = {
+    datagramsSent: 0,
+    datagramsReceived: 0,
+    droppedCapsuleQueueFull: 0,
+    droppedQueueFull: 0,
+    droppedTooLarge: 0,
+    droppedEnded: 0,
+    capsulesSkipped: 0,
+  };
+
+  constructor(
+    private readonly handler: DatagramStreamHandler,
+    private readonly options: DatagramStreamOptions,
+  ) {}
+
+  get maxDatagramSize(): number {
+    const { stream } = this;
+    if (!stream || this.over) return 0;
+    return stream.nativeDatagrams ? stream.maxDatagramSize : MAX_DATAGRAM_PAYLOAD;
+  }
+
+  sendDatagram(head: Uint8Array, body: Uint8Array, start: number, end: number): DatagramOutcome {
+    const { stream, counters } = this;
+    // RFC 9297 section 2: none is sent once the sending side is closed.
+    if (!stream || !this.sending) {
+      counters.droppedEnded += 1;
+      return 'dropped';
+    }
+    if (!stream.nativeDatagrams) return this.sendCapsuleDatagram(stream, head, body, start, end);
+    // RFC 9298 section 5, RFC 9484 section 8: one that does not fit is dropped, and never put into a capsule
+    // where QUIC datagrams are in use.
+    const outcome = stream.sendDatagram(head, body, start, end);
+    if (outcome === 'sent') counters.datagramsSent += 1;
+    else if (outcome === 'dropped') counters.droppedQueueFull += 1;
+    else counters.droppedTooLarge += 1;
+    return outcome;
+  }
+
+  splice(far: UdpSocket | DatagramEnd): DatagramSplice | undefined {
+    return this.carries ? this.stream?.spliceDatagrams?.(far) : undefined;
+  }
+
+  datagramEnd(): DatagramEnd | undefined {
+    return this.carries ? this.stream?.datagramEnd?.() : undefined;
+  }
+
+  sendCapsule(type: number, value: Uint8Array): boolean {
+    const { stream } = this;
+    if (!stream || !this.sending) return true;
+    this.writer ??= createCapsuleWriter();
+    return this.writer.capsule(stream, type, value);
+  }
+
+  holdBack(held: boolean): void {
+    this.held = held;
+    if (!held && this.used > 0 && !this.over) this.grantUsed();
+  }
+
+  end(): void {
+    this.sending = false;
+    this.stream?.end();
+  }
+
+  reset(reason: ResetReason): void {
+    this.sending = false;
+    this.stopParsing();
+    this.stream?.reset(reason);
+  }
+
+  statistics(): DatagramStreamStatistics {
+    return { ...this.counters, droppedEarly: this.early?.dropped ?? 0 };
+  }
+
+  start(): void {
+    if (this.started || this.over) return;
+    this.started = true;
+    this.stream?.grant(this.options.receiveWindow ?? RECEIVE_WINDOW);
+    this.early?.deliver((bytes, start, end) => this.receive(bytes, start, end));
+  }
+
+  // what the stream tells
+
+  content(bytes: Uint8Array, start: number, end: number): void {
+    if (!this.started || this.over) return;
+    if (!this.parse(bytes, start, end, false)) return;
+    this.used += end - start;
+    const window = this.options.receiveWindow ?? RECEIVE_WINDOW;
+    if (!this.held && this.used >= window / 4) this.grantUsed();
+  }
+
+  peerEnded(): void {
+    if (this.started && !this.parse(nothing, 0, 0, true)) return;
+    this.handler.end();
+  }
+
+  datagram(bytes: Uint8Array, start: number, end: number): void {
+    if (this.over) return;
+    if (this.started) {
+      this.receive(bytes, start, end);
+      return;
+    }
+    this.early ??= createEarlyDatagrams(this.options.earlyQueue ?? EARLY_QUEUE);
+    this.early.keep(bytes, start, end);
+  }
+
+  drained(): void {
+    this.handler.drain?.();
+  }
+
+  peerStopped(): void {
+    this.sending = false;
+  }
+
+  resized(size: number): void {
+    this.handler.maxDatagramSize?.(size);
+  }
+
+  closed(outcome: StreamOutcome): void {
+    this.over = true;
+    this.sending = false;
+    this.early?.clear();
+    this.stopParsing();
+    this.handler.closed(outcome);
+  }
+
+  // within
+
+  private get carries(): boolean {
+    return this.sending && this.started && !this.over && !this.deaf;
+  }
+
+  private receive(bytes: Uint8Array, start: number, end: number): void {
+    this.counters.datagramsReceived += 1;
+    this.handler.datagram(bytes, start, end);
+  }
+
+  // RFC 9297 section 3.2: capsules of unknown types are skipped silently.
+  private createParser(): CapsuleParser {
+    const { handler } = this;
+    const largest = handler.otherCapsules?.bind(handler);
+    const rules: CapsuleRules = {
+      ...(handler.capsules ? { whole: handler.capsules } : {}),
+      // A type beyond what a number holds cannot be handed on as it is.
+      ...(largest ? { others: (type, length) => length <= largest() && Number.isSafeInteger(type) } : {}),
+    };
+    return createCapsuleParser(rules, {
+      datagram: (bytes, start, end) => this.receive(bytes, start, end),
+      capsule: (type, value) => handler.capsule?.(type, value),
+      skipped: () => {
+        this.counters.capsulesSkipped += 1;
+      },
+    });
+  }
+
+  private stopParsing(): void {
+    this.deaf = true;
+    this.parser?.stop();
+  }
+
+  private grantUsed(): void {
+    this.stream?.grant(this.used);
+    this.used = 0;
+  }
+
+  /** Runs the parser; capsules that cannot be parsed make the message malformed (RFC 9297 section 3.3). */
+  private parse(bytes: Uint8Array, start: number, end: number, last: boolean): boolean {
+    if (this.deaf) return false;
+    try {
+      if (last) this.parser?.end();
+      else {
+        this.parser ??= this.createParser();
+        this.parser.push(bytes, start, end);
+      }
+      return true;
+    } catch (error) {
+      if (!(error instanceof CapsuleError)) throw error;
+      this.reset('message-error');
+      return false;
+    }
+  }
+
+  private sendCapsuleDatagram(
+    to: TunnelStream,
+    head: Uint8Array,
+    body: Uint8Array,
+    start: number,
+    end: number,
+  ): DatagramOutcome {
+    const { counters } = this;
+    if (head.length + end - start > MAX_DATAGRAM_PAYLOAD) {
+      counters.droppedTooLarge += 1;
+      return 'too-large';
+    }
+    // A datagram that waits behind so much is late anyway; it is dropped before it is framed.
+    if (to.buffered >= (this.options.capsuleQueue ?? CAPSULE_QUEUE)) {
+      counters.droppedCapsuleQueueFull += 1;
+      return 'dropped';
+    }
+    this.writer ??= createCapsuleWriter();
+    this.writer.datagram(to, head, body, start, end);
+    counters.datagramsSent += 1;
+    return 'sent';
+  }
+}
+
+/** Brings the events of a tunnel stream to its datagram stream, whose own `end` is the holder's. */
+class StreamEvents implements TunnelStreamHandler {
+  constructor(private readonly datagrams: Datagrams) {}
+
+  data(bytes: Uint8Array, start: number, end: number): void {
+    this.datagrams.content(bytes, start, end);
+  }
+
+  end(): void {
+    this.datagrams.peerEnded();
+  }
+
+  datagram(bytes: Uint8Array, start: number, end: number): void {
+    this.datagrams.datagram(bytes, start, end);
+  }
+
+  drain(): void {
+    this.datagrams.drained();
+  }
+
+  peerStopped(): void {
+    this.datagrams.peerStopped();
+  }
+
+  maxDatagramSize(size: number): void {
+    this.datagrams.resized(size);
+  }
+
+  closed(outcome: StreamOutcome): void {
+    this.datagrams.closed(outcome);
+  }
+}
+
+class Binding implements DatagramStreamBinding {
+  readonly streamHandler: TunnelStreamHandler;
+
+  constructor(readonly datagrams: Datagrams) {
+    this.streamHandler = new StreamEvents(datagrams);
+  }
+
+  attach(stream: TunnelStream): void {
+    this.datagrams.stream = stream;
+  }
+
+  start(): void {
+    this.datagrams.start();
+  }
+}
+
+/** Makes the datagram stream of a tunnel stream that is about to be opened or answered. */
+export function createDatagramStream(
+  handler: DatagramStreamHandler,
+  options = defaults,
+): DatagramStreamBinding {
+  return new Binding(new Datagrams(handler, options));
+}
+
+/** Its events as functions of their own, for a handler that takes some of them and has others. */
+export function eventsOf({ streamHandler }: DatagramStreamBinding): TunnelStreamHandler {
+  return {
+    data: (bytes, start, end) => streamHandler.data(bytes, start, end),
+    end: () => streamHandler.end(),
+    datagram: (bytes, start, end) => streamHandler.datagram(bytes, start, end),
+    drain: () => streamHandler.drain(),
+    peerStopped: (reason) => streamHandler.peerStopped?.(reason),
+    maxDatagramSize: (size) => streamHandler.maxDatagramSize?.(size),
+    closed: (outcome) => streamHandler.closed(outcome),
+  };
+}

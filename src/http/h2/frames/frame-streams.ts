@@ -1,0 +1,99 @@
+import type { SharedRoom } from '../../../quic/write-gauge.js';
+import { Incoming } from './incoming.js';
+import { Outgoing } from './outgoing.js';
+import { createRecentStreams, type RecentStreams } from './recent-streams.js';
+
+/** One stream, from the first HEADERS to the end of both directions or a reset. */
+export interface FrameStream {
+  readonly id: number;
+  readonly out: Outgoing;
+  readonly in: Incoming;
+  /** END_STREAM was sent. */
+  sent: boolean;
+  /** It was reset. */
+  cut: boolean;
+  /** The peer wants no more of it, and its own message is whole. */
+  stopped: boolean;
+  /** It was granted credit, and what waits has not been told yet. */
+  delivering: boolean;
+}
+
+/** The streams of one connection. */
+export interface FrameStreams {
+  /** Those with bytes to send and a window for them, in the order of their turns. */
+  readonly ready: Set<FrameStream>;
+  /** Those that were reset here a while ago. */
+  readonly reset: RecentStreams;
+  readonly highestPeer: number;
+  get(id: number): FrameStream | undefined;
+  all(): Iterable<FrameStream>;
+  /** A new one; with the windows that it begins with. */
+  add(id: number, outWindow: number, inWindow: number): FrameStream;
+  /** This side opens the stream only to reset it. */
+  skip(id: number): void;
+  cutOff(stream: FrameStream): void;
+  finishIfDone(stream: FrameStream): void;
+  clear(): void;
+  /** This side is the one that opens it. */
+  isOwn(id: number): boolean;
+  /** RFC 9113 section 5.1: a stream that neither side has opened yet. */
+  isIdle(id: number): boolean;
+}
+
+export function createFrameStreams(role: 'client' | 'server', room: SharedRoom): FrameStreams {
+  const streams = new Map<number, FrameStream>();
+  const ready = new Set<FrameStream>();
+  let highestOwn = 0;
+  let highestPeer = 0;
+
+  const isOwn = (id: number): boolean => (id % 2 === 1) === (role === 'client');
+  const opened = (id: number): void => {
+    if (isOwn(id)) highestOwn = Math.max(highestOwn, id);
+    else highestPeer = Math.max(highestPeer, id);
+  };
+  const forget = (stream: FrameStream): void => {
+    streams.delete(stream.id);
+    ready.delete(stream);
+    stream.out.clear();
+    stream.in.clear();
+  };
+
+  return {
+    ready,
+    reset: createRecentStreams(),
+    get highestPeer() {
+      return highestPeer;
+    },
+    get: (id) => streams.get(id),
+    all: () => streams.values(),
+    add(id, outWindow, inWindow) {
+      const stream: FrameStream = {
+        id,
+        out: new Outgoing(outWindow, room),
+        in: new Incoming(inWindow),
+        sent: false,
+        cut: false,
+        stopped: false,
+        delivering: false,
+      };
+      opened(id);
+      streams.set(id, stream);
+      return stream;
+    },
+    skip(id) {
+      if (isOwn(id)) opened(id);
+    },
+    cutOff(stream) {
+      stream.cut = true;
+      forget(stream);
+    },
+    finishIfDone(stream) {
+      if (stream.sent && stream.in.endTold) forget(stream);
+    },
+    clear() {
+      for (const stream of [...streams.values()]) forget(stream);
+    },
+    isOwn,
+    isIdle: (id) => id > (isOwn(id) ? highestOwn : highestPeer),
+  };
+}

@@ -1,0 +1,55 @@
+import { h2SettingIds } from '../../protocol/h2-frame.js';
+import type { Http2Settings } from '../../quic/http2-session.js';
+import type { RateLimit } from '../rate-limit.js';
+
+/** Limits of an HTTP/2 connection; sizes in bytes, times in milliseconds. */
+export interface H2Limits {
+  /** Streams that the peer may have open. */
+  readonly maxStreams: number;
+  /** Receive window of a stream: the most that one stalled stream holds in memory. */
+  readonly streamWindow: number;
+  /** Receive window of the connection, wide, because a stalled stream gives its share back at once. */
+  readonly connectionWindow: number;
+  /** Largest field section taken; a larger one is answered with 431. */
+  readonly fieldSectionSize: number;
+  /**
+   * Requests that a client gives up before their response, or that have to be refused or are malformed
+   * (CVE-2023-44487). More make the server drain the connection, and as many again close it with ENHANCE_YOUR_CALM.
+   */
+  readonly resets: RateLimit;
+}
+
+const resets: RateLimit = { burst: 4_000, perSecond: 200 };
+
+export const serverLimits: H2Limits = {
+  maxStreams: 1_024,
+  streamWindow: 256 * 1024,
+  connectionWindow: 64 * 1024 * 1024,
+  fieldSectionSize: 32 * 1024,
+  resets,
+};
+
+export const clientLimits: H2Limits = {
+  maxStreams: 1_024,
+  streamWindow: 1024 * 1024,
+  connectionWindow: 64 * 1024 * 1024,
+  fieldSectionSize: 64 * 1024,
+  resets,
+};
+
+/** What both sides say in their first SETTINGS. */
+export function settingsOf(limits: H2Limits): Http2Settings {
+  return {
+    [h2SettingIds.MAX_CONCURRENT_STREAMS]: limits.maxStreams,
+    [h2SettingIds.INITIAL_WINDOW_SIZE]: limits.streamWindow,
+    [h2SettingIds.MAX_HEADER_LIST_SIZE]: limits.fieldSectionSize,
+  };
+}
+
+/**
+ * The longest encoded header block that is read at all. A section up to twice the limit is decoded, and its stream
+ * answered; beyond that the connection ends.
+ */
+export function headerBlockSize(limits: H2Limits): number {
+  return 2 * limits.fieldSectionSize;
+}

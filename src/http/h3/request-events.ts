@@ -1,0 +1,48 @@
+import type { H3FrameHandler } from '../../protocol/h3-frame.js';
+import type { QuicStreamHandler } from '../../quic/stream.js';
+import type { RequestStream } from './request-stream.js';
+
+/** Brings the events of a QUIC stream to its request stream, whose own `end` and `reset` are the holder's. */
+export class QuicEvents implements QuicStreamHandler {
+  constructor(private readonly request: RequestStream) {}
+
+  opened(id: number): void {
+    this.request.quicOpened(id);
+  }
+
+  data(bytes: Uint8Array, start: number, end: number): void {
+    this.request.quicData(bytes, start, end);
+  }
+
+  end(): void {
+    this.request.quicEnd();
+  }
+
+  reset(code: number): void {
+    this.request.quicReset(code);
+  }
+
+  stopped(code: number): void {
+    this.request.quicStopped(code);
+  }
+
+  drain(): void {
+    this.request.quicDrain();
+  }
+
+  /** The connection's own end follows, and tells every stream why. */
+  lost(): void {}
+}
+
+/** Brings what the frame parser of a request stream finds. */
+export class FrameEvents implements H3FrameHandler {
+  constructor(private readonly request: RequestStream) {}
+
+  frame(_type: number, bytes: Uint8Array, start: number, end: number): void {
+    this.request.headersReceived(bytes, start, end);
+  }
+
+  data(bytes: Uint8Array, start: number, end: number): void {
+    this.request.dataReceived(bytes, start, end);
+  }
+}

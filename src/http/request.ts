@@ -1,0 +1,1 @@
+export type { RequestHead, ResponseHead } from '../protocol/request.js';

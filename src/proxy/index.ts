@@ -1,0 +1,15 @@
+export { BautaError } from '../protocol/bauta-error.js';
+export type { ErrorCode } from '../protocol/failures.js';
+export type { AttachableServer } from './attach-server.js';
+export type { Authenticate } from './authenticate.js';
+export { createProxy } from './create-proxy.js';
+export type { Credential, User } from './credentials.js';
+export type { Decide, Decision, TunnelRequest } from './decision.js';
+export type { ListeningAddress, ProxyEvent, TunnelDescription, TunnelEndReason } from './events.js';
+export { explainTarget, type TargetExplanation } from './explain-target.js';
+export { defaultLimits, type ProxyLimits } from './limits.js';
+export type { ProxyOptions, ProxyTls } from './options.js';
+export { createPasswordStore, type PasswordStore } from './password-store.js';
+export type { OpenTunnel, ProxyInfo, RunningProxy as Proxy } from './proxy.js';
+export type { TargetLists } from './target-rules.js';
+export { readUserFile } from './user-file.js';

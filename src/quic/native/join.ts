@@ -1,0 +1,47 @@
+import type { DatagramSplice, DatagramSpliceStatistics } from '../datagram-splice.js';
+import type { EngineContext } from './context.js';
+import { operation } from './records.js';
+
+/** The face of a splice between two connections. */
+export interface NativeJoin extends DatagramSplice {
+  /** Both connections hold back what comes, as for a socket's splice; false: they do not, or no longer. */
+  held(held: boolean): void;
+}
+
+const lastJoin = 2 ** 32 - 1;
+
+export function joinConnections(
+  context: EngineContext,
+  near: number,
+  nearNumber: number,
+  far: number,
+  farNumber: number,
+): NativeJoin {
+  while (context.joins.has(context.nextJoin)) context.nextJoin = (context.nextJoin + 1) % lastJoin;
+  const id = context.nextJoin;
+  context.nextJoin = (id + 1) % lastJoin;
+  let last: DatagramSpliceStatistics | undefined;
+  let stopped = false;
+  const join: NativeJoin = {
+    statistics: () => last ?? context.native.joinStatistics(id),
+    stop() {
+      if (stopped) return;
+      stopped = true;
+      context.submission.simple(operation.stopJoin, id);
+    },
+    held(held) {
+      if (held) {
+        if (!stopped) context.submission.simple(operation.startJoin, id);
+        return;
+      }
+      stopped = true;
+      last = context.native.joinStatistics(id);
+      context.native.forgetJoin(id);
+      context.joins.delete(id);
+    },
+  };
+  context.joins.set(id, join);
+  context.submission.flush();
+  context.native.prepareJoin(id, near, nearNumber, far, farNumber);
+  return join;
+}

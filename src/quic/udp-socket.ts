@@ -1,0 +1,64 @@
+import type { SocketAddress } from './address.js';
+
+/** Why a UDP socket failed or one of its packets was refused. */
+export type UdpProblem =
+  | 'refused' // ICMP port unreachable
+  | 'host-unreachable'
+  | 'network-unreachable'
+  | 'too-large' // EMSGSIZE: DF is set
+  | 'no-ports' // EADDRINUSE, EADDRNOTAVAIL: no local port is left
+  | 'no-descriptors' // EMFILE, ENFILE
+  | 'no-memory'
+  | 'denied' // EACCES, EPERM
+  | 'other';
+
+export interface UdpSocketOptions {
+  /** The peer of a connected socket: the kernel drops packets from anybody else. */
+  readonly remote?: SocketAddress;
+  /** Where to bind; any address and port 0 by default. */
+  readonly local?: SocketAddress;
+  /** Bytes of kernel buffer to ask for, each way. */
+  readonly bufferSize?: number;
+}
+
+export interface UdpSocketStatistics {
+  readonly packetsSent: number;
+  readonly packetsReceived: number;
+  readonly bytesSent: number;
+  readonly bytesReceived: number;
+  readonly droppedSending: number;
+  readonly droppedReceiving: number;
+}
+
+/** A UDP socket: DF set, not-ECT, batched system calls where the machine has them. */
+export interface UdpSocket {
+  readonly localAddress: SocketAddress;
+  /** Queues one packet (copied before this returns); `to` only on a socket without a `remote`. */
+  send(bytes: Uint8Array, start: number, end: number, to?: SocketAddress): 'sent' | 'dropped';
+  statistics(): UdpSocketStatistics;
+  /** Closes; nothing is delivered afterwards. Idempotent. */
+  close(): void;
+}
+
+export interface UdpSocketHandler {
+  /** One packet; the view is valid only during the call. `from` is set on a socket without a `remote`. */
+  packet(bytes: Uint8Array, start: number, end: number, from: SocketAddress | undefined): void;
+  /** An error of one packet or of the path (an ICMP error, say); the socket stays open. */
+  problem(problem: UdpProblem, errno: string): void;
+}
+
+/** Opens sockets. The engine is the real one; `node:dgram` stands behind the same face in tests. */
+export interface UdpSockets {
+  /** Rejects with `UdpOpenError`. */
+  open(options: UdpSocketOptions, handler: UdpSocketHandler): Promise<UdpSocket>;
+}
+
+export class UdpOpenError extends Error {
+  override readonly name = 'UdpOpenError';
+  constructor(
+    readonly problem: UdpProblem,
+    readonly errno: string,
+  ) {
+    super(`cannot open a UDP socket: ${errno}`);
+  }
+}

@@ -1,0 +1,17 @@
+/**
+ * What moves a tunnel's payloads once it is open: always JavaScript; the engine from the first one on; or (`auto`)
+ * the engine for tunnels that carry more than a short exchange. Where a client or a next hop is on HTTP/2, on HTTP/1.1
+ * or without QUIC datagrams it is JavaScript, whatever is chosen. A TCP tunnel over HTTP/3 straight to its target is
+ * the engine's from the start with `auto` too.
+ */
+export type DataPath = 'auto' | 'js' | 'splice';
+
+/** Payloads that an exchange of a few packets has, a DNS answer say: handing those over would cost more than it saves. */
+const SHORT_EXCHANGE = 16;
+
+/** How many payloads JavaScript carries first. */
+export const spliceAfter: Record<DataPath, number> = {
+  auto: SHORT_EXCHANGE,
+  js: Number.POSITIVE_INFINITY,
+  splice: 0,
+};

@@ -1,0 +1,37 @@
+import type { ResetReason } from '../../protocol/reset-reason.js';
+import type { TcpSocket } from '../../quic/tcp-socket.js';
+import type { SideEnd } from '../side-end.js';
+
+/**
+ * One side of a TCP tunnel, whatever carries its bytes: a stream of classic CONNECT, a stream with DATA
+ * capsules, or a TCP socket. Half close in both directions; credit for what comes, marks for what goes.
+ */
+export interface ByteSide {
+  /** Where the side is just this socket, and its bytes may be spliced. */
+  readonly socket?: TcpSocket;
+  /** Bytes that `write` took and the carrier has not yet. */
+  readonly buffered: number;
+  /** Lets `bytes` more bytes be delivered. Starts at zero: nothing comes without. */
+  grant(bytes: number): void;
+  /**
+   * Queues `bytes[start, end)`; copied before this returns.
+   * False once `buffered` is at the high-water mark: stop, wait for `drain`. Nothing after `end`.
+   */
+  write(bytes: Uint8Array, start: number, end: number): boolean;
+  /** Ends the sending direction after the last write. */
+  end(): void;
+  /** Cuts both directions off. On a finished side it does nothing. */
+  reset(reason: ResetReason): void;
+}
+
+/** What a side tells. Calls are synchronous and in order. */
+export interface ByteSideHandler {
+  /** Bytes, within the credit; the view is valid only during the call. */
+  data(bytes: Uint8Array, start: number, end: number): void;
+  /** Its direction ended cleanly, after its last byte. */
+  end(): void;
+  /** `buffered` fell below the low-water mark after `write` returned false. */
+  drain(): void;
+  /** Both directions are over: exactly once, last. */
+  closed(how: SideEnd): void;
+}

@@ -1,0 +1,43 @@
+import { once } from 'node:events';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+
+export interface TcpTarget extends AsyncDisposable {
+  readonly port: number;
+  /** `127.0.0.1:PORT` */
+  readonly target: string;
+  readonly server: Server;
+  /** Every connection that was accepted, in order. */
+  readonly sockets: readonly Socket[];
+}
+
+/** A TCP server on 127.0.0.1 whose connections may be half open. */
+export async function startTcpTarget(
+  accept: (socket: Socket) => void,
+  host = '127.0.0.1',
+): Promise<TcpTarget> {
+  const sockets: Socket[] = [];
+  const server = createServer({ allowHalfOpen: true }, (socket) => {
+    sockets.push(socket);
+    socket.on('error', () => undefined);
+    accept(socket);
+  });
+  server.listen(0, host);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    port,
+    target: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,
+    server,
+    sockets,
+    async [Symbol.asyncDispose]() {
+      for (const socket of sockets) socket.destroy();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}
+
+/** Gives every byte back, and the end. */
+export function startTcpEcho(host?: string): Promise<TcpTarget> {
+  return startTcpTarget((socket) => socket.pipe(socket), host);
+}

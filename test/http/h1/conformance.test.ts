@@ -1,0 +1,60 @@
+import { after } from 'node:test';
+import { systemClock } from '../../../src/clock/system-clock.js';
+import type { HttpServerConnection } from '../../../src/http/connection.js';
+import { dialH1 } from '../../../src/http/h1/dial.js';
+import { listenTcp } from '../../../src/http/tcp/listener.js';
+import { createNativeEngine } from '../../../src/quic/native/index.js';
+import { tunnelStreamConformance } from '../conformance/suite.js';
+import { certificate, clientTls } from '../tcp/peers.js';
+import { watchAccepted } from '../tcp/raw-sockets.js';
+
+const engine = createNativeEngine();
+after(() => engine.close());
+let ids = 0;
+
+tunnelStreamConformance({
+  name: 'h1',
+  supports: {
+    nativeDatagrams: false,
+    halfClose: true,
+    multiplex: false,
+    resetCodes: false,
+    connectKind: true,
+    earlyContent: false,
+    ping: false,
+    breakable: false,
+    streamLimit: false,
+  },
+  async createPair(request) {
+    const accepted = watchAccepted(engine);
+    let server: HttpServerConnection | undefined;
+    const listener = await listenTcp(
+      {
+        engine: accepted,
+        local: { address: '127.0.0.1', port: 0 },
+        tls: { certificates: [certificate], alpn: ['h2', 'http/1.1'] },
+        clock: systemClock,
+        nextConnectionId: () => ++ids,
+        ...(request.maxStreams === undefined ? {} : { h2: { maxStreams: request.maxStreams } }),
+      },
+      (connection) => {
+        server = connection;
+        return request.accept(connection);
+      },
+    );
+    const client = await dialH1(
+      undefined,
+      { remote: listener.localAddress, tls: clientTls, clock: systemClock },
+      request.client,
+      AbortSignal.timeout(60_000),
+    );
+    return {
+      client,
+      breakConnection: () => server && accepted.find(server.remoteAddress)?.reset(),
+      async close() {
+        await client.close();
+        await listener.close();
+      },
+    };
+  },
+});
