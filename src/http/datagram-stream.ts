@@ -1,3 +1,4 @@
+import { systemClock } from '../clock/system-clock.js';
 import {
   CapsuleError,
   type CapsuleParser,
@@ -12,12 +13,13 @@ import type { UdpSocket } from '../quic/udp-socket.js';
 import { type CapsuleWriter, createCapsuleWriter } from './datagram-capsules.js';
 import { createEarlyDatagrams, type EarlyDatagrams } from './datagram-early.js';
 import type { DatagramEnd, StreamOutcome, TunnelStream, TunnelStreamHandler } from './tunnel-stream.js';
+import { createWaitingTime, type WaitingTime } from './waiting-time.js';
 
 /** Counters of a datagram stream; drops by their reason. */
 export interface DatagramStreamStatistics {
   readonly datagramsSent: number;
   readonly datagramsReceived: number;
-  /** Newest first: 256 KiB of DATAGRAM capsules already wait. */
+  /** Newest first: too much already waits, or for too long. */
   readonly droppedCapsuleQueueFull: number;
   /** Refused by the QUIC datagram queue. */
   readonly droppedQueueFull: number;
@@ -83,6 +85,10 @@ export interface DatagramStreamOptions {
   readonly receiveWindow?: number;
   /** Bytes of capsules waiting from which DATAGRAM capsules are dropped; default 256 KiB. */
   readonly capsuleQueue?: number;
+  /** Milliseconds that the oldest of them has waited from which they are dropped; default 250. */
+  readonly capsuleDelay?: number;
+  /** Monotonic milliseconds; that of the system by default. */
+  readonly now?: () => number;
   /** Bytes of QUIC datagrams kept until `start`; default 64 KiB. */
   readonly earlyQueue?: number;
 }
@@ -90,6 +96,8 @@ export interface DatagramStreamOptions {
 const nothing = new Uint8Array(0);
 const defaults: DatagramStreamOptions = {};
 const [RECEIVE_WINDOW, CAPSULE_QUEUE, EARLY_QUEUE] = [256 * 1024, 256 * 1024, 64 * 1024];
+/** As a QUIC connection keeps datagrams. */
+const CAPSULE_DELAY = 250;
 
 /**
  * A class because there are thousands, and most of them have neither capsules nor early datagrams: what those need
@@ -105,6 +113,7 @@ class Datagrams implements DatagramStream {
   private deaf = false;
   private parser: CapsuleParser | undefined;
   private writer: CapsuleWriter | undefined;
+  private waiting: WaitingTime | undefined;
   private early: EarlyDatagrams | undefined;
   private readonly counters = {
     datagramsSent: 0,
@@ -299,13 +308,23 @@ class Datagrams implements DatagramStream {
       counters.droppedTooLarge += 1;
       return 'too-large';
     }
-    // A datagram that waits behind so much is late anyway; it is dropped before it is framed.
-    if (to.buffered >= (this.options.capsuleQueue ?? CAPSULE_QUEUE)) {
+    const {
+      capsuleQueue = CAPSULE_QUEUE,
+      capsuleDelay = CAPSULE_DELAY,
+      now = systemClock.now,
+    } = this.options;
+    // A datagram that waits behind so much, or for so long, is late anyway; it is dropped before it is framed.
+    const waited = this.waiting?.note(to.buffered) ?? 0;
+    if (to.buffered >= capsuleQueue || waited >= capsuleDelay) {
       counters.droppedCapsuleQueueFull += 1;
       return 'dropped';
     }
     this.writer ??= createCapsuleWriter();
     this.writer.datagram(to, head, body, start, end);
+    if (to.buffered > 0) {
+      this.waiting ??= createWaitingTime(now);
+      this.waiting.note(to.buffered);
+    }
     counters.datagramsSent += 1;
     return 'sent';
   }

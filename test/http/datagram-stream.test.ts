@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { createDatagramStream, type DatagramStreamBinding } from '../../src/http/datagram-stream.js';
+import {
+  createDatagramStream,
+  type DatagramStreamBinding,
+  type DatagramStreamOptions,
+} from '../../src/http/datagram-stream.js';
 import type { StreamOutcome, TunnelStream } from '../../src/http/tunnel-stream.js';
 import { capsuleTypes, encodeCapsule, MAX_DATAGRAM_PAYLOAD } from '../../src/protocol/capsule.js';
 import { encodeVarint } from '../../src/protocol/varint.js';
@@ -22,22 +26,30 @@ interface Rig {
   feed(bytes: Uint8Array, pieces?: number): void;
 }
 
-function rig(native: boolean, start = true, capsules?: ReadonlyMap<number, number>): Rig {
+function rig(
+  native: boolean,
+  start = true,
+  capsules?: ReadonlyMap<number, number>,
+  options?: DatagramStreamOptions,
+): Rig {
   const log: string[] = [];
   const written: Buffer[] = [];
   const sent: Buffer[] = [];
   const tell = (name: string) => (bytes: Uint8Array, from: number, to: number) => {
     log.push(`${name} ${Buffer.from(bytes.subarray(from, to)).toString('hex')}`);
   };
-  const binding = createDatagramStream({
-    datagram: tell('datagram'),
-    ...(capsules ? { capsules } : {}),
-    capsule: (type, value) => log.push(`capsule ${type} ${Buffer.from(value).toString('hex')}`),
-    end: () => log.push('end'),
-    drain: () => log.push('drain'),
-    maxDatagramSize: (size) => log.push(`max ${size}`),
-    closed: (outcome) => log.push(`closed ${outcome.kind}`),
-  });
+  const binding = createDatagramStream(
+    {
+      datagram: tell('datagram'),
+      ...(capsules ? { capsules } : {}),
+      capsule: (type, value) => log.push(`capsule ${type} ${Buffer.from(value).toString('hex')}`),
+      end: () => log.push('end'),
+      drain: () => log.push('drain'),
+      maxDatagramSize: (size) => log.push(`max ${size}`),
+      closed: (outcome) => log.push(`closed ${outcome.kind}`),
+    },
+    options,
+  );
   const made: Rig = {
     binding,
     log,
@@ -279,4 +291,44 @@ test('S6: whatever bytes come, however cut, they are parsed or the stream is res
     // An over-long DATAGRAM capsule, cut between its bytes: the end that follows the reset is not told.
     { examples: [[[Uint8Array.of(0, 128, 43, 1, 0)], 1]], numRuns: 1_000 },
   );
+});
+
+test('a DATAGRAM capsule is not put behind one that has waited for 250 ms', { timeout }, () => {
+  let time = 0;
+  const made = rig(false, true, undefined, { now: () => time });
+  const { datagrams } = made.binding;
+  const body = new Uint8Array(1_000);
+  const send = (): DatagramOutcome => datagrams.sendDatagram(none, body, 0, body.length);
+  for (; time < 250; time += 25) assert.equal(send(), 'sent');
+  assert.equal(send(), 'dropped');
+  assert.equal(datagrams.statistics().droppedCapsuleQueueFull, 1);
+  // Three leave: the oldest is now of 75 ms, and there is room until it is 250 ms old.
+  made.buffered -= 3 * 1_003;
+  for (; time < 75 + 250; time += 25) assert.equal(send(), 'sent');
+  assert.equal(send(), 'dropped');
+  // Once all have left, what waited before says nothing about the next.
+  made.buffered = 0;
+  time += 1_000;
+  assert.equal(send(), 'sent');
+  assert.equal(send(), 'sent');
+  time += 249;
+  assert.equal(send(), 'sent');
+  time += 1;
+  assert.equal(send(), 'dropped');
+});
+
+test('what another writes into the stream counts as waiting too', { timeout }, () => {
+  let time = 0;
+  const made = rig(false, true, undefined, { now: () => time });
+  const { datagrams } = made.binding;
+  assert.equal(datagrams.sendDatagram(none, none, 0, 0), 'sent');
+  datagrams.sendCapsule(0x1234, new Uint8Array(5_000));
+  time = 200;
+  assert.equal(datagrams.sendDatagram(none, none, 0, 0), 'sent');
+  // The first leaves; the capsule that nobody could date is as old as the datagram behind it says at most.
+  made.buffered -= 2;
+  time = 449;
+  assert.equal(datagrams.sendDatagram(none, none, 0, 0), 'sent');
+  time = 450;
+  assert.equal(datagrams.sendDatagram(none, none, 0, 0), 'dropped');
 });
