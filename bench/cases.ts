@@ -1,4 +1,5 @@
-import type { SubjectKind } from './subjects.js';
+import { hasEnvoy } from './foreign-program.js';
+import { PASSWORD, type SubjectKind } from './subjects.js';
 
 /** One benchmark: what is run against what, and which figures of it are told. */
 export interface Case {
@@ -72,16 +73,26 @@ function many(size: number): Case {
   return { ...one, args: [...one.args, '--conns', '4', '--tunnels', '4'] };
 }
 
-function setup(name: string, mode: string, concurrency: number): Case {
+const login = `Basic ${Buffer.from(`load:${PASSWORD}`).toString('base64')}`;
+
+/** Tunnels opened and closed, `mode` is `setup` or `setup-cold`. */
+function setup(
+  name: string,
+  subject: SubjectKind,
+  mode: string,
+  concurrency: number,
+  floors: string[],
+): Case {
+  const header = subject === 'proxy-password' ? ['--header', `proxy-authorization: ${login}`] : [];
   return {
     name,
-    subject: 'proxy',
-    args: [mode, '--concurrency', String(concurrency)],
+    subject,
+    args: [mode, '--concurrency', String(concurrency), ...header],
     target: false,
     figure: 'tunnels_per_s',
     unit: 'tunnels/s',
     ...perTunnel,
-    floors: [],
+    floors,
   };
 }
 
@@ -108,9 +119,13 @@ export const cases: readonly Case[] = [
   latency('h3-js-latency', 'proxy-js', 'h3', 1, ['forwarder-latency', 'quic-latency']),
   latency('forwarder-latency-64', 'forwarder', 'udp', 64, []),
   latency('h3-latency-64', 'proxy', 'h3', 64, ['forwarder-latency-64']),
-  setup('h3-setup-1', 'setup', 1),
-  setup('h3-setup-8', 'setup', 8),
-  setup('h3-setup-cold-8', 'setup-cold', 8),
+  ...[1, 8].flatMap((atOnce) => [
+    setup(`envoy-setup-${atOnce}`, 'envoy', 'setup', atOnce, []),
+    setup(`h3-setup-${atOnce}`, 'proxy', 'setup', atOnce, [`envoy-setup-${atOnce}`]),
+    setup(`h3-password-setup-${atOnce}`, 'proxy-password', 'setup', atOnce, [`h3-setup-${atOnce}`]),
+  ]),
+  setup('envoy-setup-cold-8', 'envoy', 'setup-cold', 8, []),
+  setup('h3-setup-cold-8', 'proxy', 'setup-cold', 8, ['envoy-setup-cold-8']),
   {
     name: 'h3-idle-memory',
     subject: 'proxy',
@@ -125,10 +140,10 @@ export const cases: readonly Case[] = [
   },
 ];
 
-/** The cases whose names contain one of these, and the floors that they are compared with. */
+/** The cases whose names contain one of these, and what they are compared with, as far as it is installed. */
 export function chooseCases(only: readonly string[]): Case[] {
-  if (only.length === 0) return [...cases];
-  const chosen = cases.filter(({ name }) => only.some((part) => name.includes(part)));
+  const chosen = cases.filter(({ name }) => only.length === 0 || only.some((part) => name.includes(part)));
   const wanted = new Set(chosen.flatMap(({ name, floors }) => [name, ...floors]));
-  return cases.filter(({ name }) => wanted.has(name));
+  const envoy = hasEnvoy();
+  return cases.filter(({ name, subject }) => wanted.has(name) && (subject !== 'envoy' || envoy));
 }

@@ -4,18 +4,27 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import type { ProxyLimits } from '../src/proxy/index.js';
 import type { DataPath } from '../src/tunnel/data-path.js';
+import { type Subject, startEnvoy } from './foreign-program.js';
 import { startLoadServer } from './load-program.js';
 
-/** What is measured: the proxy, or one of the floors that it is compared with. */
-export type SubjectKind = 'proxy' | 'proxy-js' | 'forwarder' | 'quic-echo';
+/** What is measured: the proxy, one of the floors that it is compared with, or a proxy of others. */
+export type SubjectKind = 'proxy' | 'proxy-js' | 'proxy-password' | 'forwarder' | 'quic-echo' | 'envoy';
 
-export interface Subject {
-  readonly pid: number;
-  /** 127.0.0.1:PORT. */
-  readonly address: string;
-  close(): Promise<void>;
+/** The user `load` of the proxy that asks for a password has this one. */
+export const PASSWORD = 'correct horse';
+
+/** How a proxy under test differs from one with its defaults that lets anybody in. */
+export interface ProxySettings {
+  readonly dataPath?: DataPath;
+  /** Of the user `load`. */
+  readonly password?: string;
+  readonly limits?: Partial<ProxyLimits>;
+  readonly shards?: number;
 }
+
+export type { Subject } from './foreign-program.js';
 
 async function ended(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
@@ -66,9 +75,11 @@ export function startTarget(program: string): Promise<Subject> {
 }
 
 /** The proxy under test; it leaves its certificate in the folder. */
-export async function startProxy(folder: string, dataPath: DataPath = 'auto'): Promise<Subject> {
+export async function startProxy(folder: string, settings: ProxySettings = {}): Promise<Subject> {
   const script = fileURLToPath(new URL('proxy-process.js', import.meta.url));
-  const child = spawn(process.execPath, [script, folder, dataPath], { stdio: ['pipe', 'pipe', 'inherit'] });
+  const child = spawn(process.execPath, [script, folder, JSON.stringify(settings)], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
   const line = await Promise.race([
     once(createInterface(child.stdout), 'line', { signal: AbortSignal.timeout(15_000) }),
     once(child, 'exit').then(() => Promise.reject(new Error('the proxy under test has ended'))),
@@ -85,7 +96,9 @@ export function startSubject(
   target: Subject,
 ): Promise<Subject> {
   if (kind === 'proxy') return startProxy(folder);
-  if (kind === 'proxy-js') return startProxy(folder, 'js');
+  if (kind === 'proxy-js') return startProxy(folder, { dataPath: 'js' });
+  if (kind === 'proxy-password') return startProxy(folder, { password: PASSWORD });
+  if (kind === 'envoy') return startEnvoy(folder);
   if (kind === 'forwarder') {
     return startServer(program, (address) => ['forward', '--listen', address, '--to', target.address]);
   }

@@ -69,22 +69,32 @@ const number = (value: number | undefined): string => {
   return value.toLocaleString('en-US', { minimumFractionDigits: digits, maximumFractionDigits: digits });
 };
 
-/** The rows as a table in Markdown. */
+/** Columns of ratios: the names that what is compared with begins with. */
+const comparisons = [
+  { title: 'x forwarder', begins: 'forwarder-' },
+  { title: 'x QUIC', begins: 'quic-' },
+  { title: 'x Envoy', begins: 'envoy-' },
+  { title: 'x no password', begins: 'h3-setup-' },
+];
+
+/** The rows as a table in Markdown; columns of ratios that no row has are left out. */
 export function formatTable(rows: readonly Row[]): string {
+  const compared = comparisons.filter(({ begins }) =>
+    rows.some(({ ratios }) => Object.keys(ratios).some((name) => name.startsWith(begins))),
+  );
   const head = [
     'case',
     'median',
     'runs',
     'server CPU',
-    'x forwarder',
-    'x QUIC',
+    ...compared.map(({ title }) => title),
     'loss %',
     'p99 us',
     'foreign',
   ];
   const body = rows.map((row) => {
-    const ratio = (part: string): string => {
-      const name = Object.keys(row.ratios).find((floor) => floor.startsWith(part));
+    const ratio = (begins: string): string => {
+      const name = Object.keys(row.ratios).find((floor) => floor.startsWith(begins));
       if (name === undefined) return '-';
       return `${number(row.ratios[name])} (CPU ${number(row.cpuRatios[name])})`;
     };
@@ -93,8 +103,7 @@ export function formatTable(rows: readonly Row[]): string {
       `${number(row.figure)} ${row.unit}`,
       row.range ? `${number(row.range[0])} to ${number(row.range[1])}` : '-',
       row.cpu === undefined ? '-' : `${number(row.cpu)} ${row.cpuUnit}`,
-      ratio('forwarder'),
-      ratio('quic'),
+      ...compared.map(({ begins }) => ratio(begins)),
       number(row.lossPercent),
       number(row.p99),
       `${number(row.foreignCores)}${row.errors > 0 ? `; ${row.errors} errors` : ''}`,

@@ -1,16 +1,18 @@
 const API = 'type.googleapis.com/envoy.extensions';
 
 /**
- * A configuration of Envoy, as JSON: classic CONNECT to any address over HTTP/3, HTTP/2 and HTTP/1.1 on one port.
+ * A configuration of Envoy, as JSON: classic CONNECT and CONNECT-UDP to any address over HTTP/3, HTTP/2
+ * and HTTP/1.1 on one port.
  */
 export function envoyConfig(port: number, certificate: string, key: string): string {
   const dns = { name: 'dns', dns_lookup_family: 'V4_ONLY' };
+  const upgrades = [{ upgrade_type: 'CONNECT' }, { upgrade_type: 'CONNECT-UDP' }];
   const route = {
     match: { connect_matcher: {} },
     route: {
       cluster: 'target',
       timeout: '0s',
-      upgrade_configs: [{ upgrade_type: 'CONNECT', connect_config: {} }],
+      upgrade_configs: upgrades.map((upgrade) => ({ ...upgrade, connect_config: {} })),
     },
   };
   const manager = (codec: 'AUTO' | 'HTTP3') => ({
@@ -22,6 +24,7 @@ export function envoyConfig(port: number, certificate: string, key: string): str
       stream_idle_timeout: '0s',
       route_config: { virtual_hosts: [{ name: 'all', domains: ['*'], routes: [route] }] },
       http2_protocol_options: { allow_connect: true },
+      upgrade_configs: upgrades,
       ...(codec === 'HTTP3' ? { http3_protocol_options: { allow_extended_connect: true } } : {}),
       http_filters: [
         {
