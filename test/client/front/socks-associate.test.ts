@@ -42,6 +42,18 @@ async function associate(options: Partial<FrontEndOptions> = {}, request = ASSOC
   return { front, app, reply, relay: Number.parseInt(reply.slice(-4), 16) };
 }
 
+async function canBind(port: number): Promise<boolean> {
+  const socket = createSocket('udp4').bind(port, '127.0.0.1');
+  try {
+    await once(socket, 'listening');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.close();
+  }
+}
+
 async function answerTo(socket: Socket): Promise<Buffer> {
   const [message] = (await once(socket, 'message')) as [Buffer];
   return message;
@@ -154,10 +166,8 @@ test('the association ends with its TCP connection', limit, async () => {
     app.socket[end]();
     assert.equal((await front.told('tunnel-closed')).network, 'udp');
     while (front.connections() > 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    // The port is free again.
-    const again = createSocket('udp4').bind(relay, '127.0.0.1');
-    await once(again, 'listening');
-    again.close();
+    // The port is free again: soon, as the engine's thread closes it after this one has told of the end.
+    while (!(await canBind(relay))) await new Promise((resolve) => setTimeout(resolve, 5));
   }
 });
 
