@@ -9,9 +9,9 @@ use rustls::pki_types::ServerName;
 
 use crate::command::{Command, ConnectSecure, ConnectTcp, ListenSecure};
 use crate::counters::ListenerCounters;
-use crate::engine::{
-    Address, Certificate, NativeEngine, client_certificates, invalid, pair, silence,
-    socket_address, trust_of,
+use crate::engine::NativeEngine;
+use crate::node_values::{
+    Address, Certificate, client_certificates, invalid, pair, silence, socket_address, trust_of,
 };
 use crate::quic::outcome::errno;
 use crate::quic::settings::milliseconds;
