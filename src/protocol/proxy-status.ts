@@ -40,8 +40,22 @@ function tokenOrString(text: string): BareItem {
   return TOKEN.test(text) ? new Token(text) : printable(text);
 }
 
+/** An address and a port, which a String holds as they are. */
+const ADDRESS = /^[0-9A-Fa-f.:[\]]+$/;
+
+/** The answer to each tunnel that was opened straight to its target, without the detour over a list of members. */
+function dialledOnly({ name, nextHop, ...rest }: ProxyStatus): string | undefined {
+  if (nextHop === undefined || !TOKEN.test(name) || !ADDRESS.test(nextHop)) return undefined;
+  return Object.values(rest).some((value) => value !== undefined)
+    ? undefined
+    : `${name};next-hop="${nextHop}"`;
+}
+
 /** Writes members nearest the origin first, as the field wants them (RFC 9209 section 2). */
 export function formatProxyStatus(...members: readonly ProxyStatus[]): string {
+  const [only] = members;
+  const short = only && members.length === 1 ? dialledOnly(only) : undefined;
+  if (short !== undefined) return short;
   const list: List = members.map((member) => {
     const parameters: Parameters = new Map();
     // RFC 9209 section 2.1.1: the error type is a Token.

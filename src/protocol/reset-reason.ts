@@ -48,11 +48,18 @@ export function codeOf(reason: ResetReason, version: 'h3' | 'h2'): number {
   return table[reason === 'unknown' ? 'internal-error' : reason][version];
 }
 
+function reasons(version: 'h3' | 'h2'): ReadonlyMap<number, ResetReason> {
+  const found = new Map<number, ResetReason>();
+  for (const [reason, codes] of Object.entries(table)) {
+    // In HTTP/2 the code of a message error says nothing of datagrams.
+    if (reason !== 'datagram-error' || version === 'h3') found.set(codes[version], reason as ResetReason);
+  }
+  return found;
+}
+
+const reasonsOf = { h3: reasons('h3'), h2: reasons('h2') };
+
 /** The reason that a peer's error code stands for; `unknown` for one without a meaning here. */
 export function reasonOf(code: number, version: 'h3' | 'h2'): ResetReason {
-  for (const [reason, codes] of Object.entries(table)) {
-    if (reason === 'datagram-error' && version === 'h2') continue;
-    if (codes[version] === code) return reason as ResetReason;
-  }
-  return 'unknown';
+  return reasonsOf[version].get(code) ?? 'unknown';
 }

@@ -105,7 +105,7 @@ function serveTcpRequest(
   const serving: TcpServing = serveTcp(
     stream,
     form,
-    (handler, gone) => tunnel.dial(tcpWays(parts, form), running, handler, gone),
+    (handler, gone, stop) => tunnel.dial(tcpWays(parts, form), running, handler, gone, stop),
     {
       clock: parts.clock,
       idleTimeout: tcpIdleTimeout,

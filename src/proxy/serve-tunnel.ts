@@ -9,7 +9,7 @@ import { type OpenWay, openWay, type TargetWays } from './open-way.js';
 import { PROXY_NAME, type Refusal, refusal } from './refusal.js';
 import type { Guest, ProxyParts } from './serve-request.js';
 import type { RunningTunnel } from './tunnel-registry.js';
-import { withinTime } from './within-time.js';
+import { beforeTimeout } from './within-time.js';
 
 /** What the answer to a request for a tunnel is. */
 export type DialOutcome<Far> =
@@ -45,27 +45,34 @@ export class ServedTunnel<Handler, Far> {
 
   /**
    * Finds out whether the request is granted, and reaches its target. `running` is asked for once the tunnel is
-   * open. Never rejects.
+   * open. `gone` aborts when the client goes away, and `stop`, which is called when this takes too long, makes it
+   * abort as well. Never rejects.
    */
   async dial(
     ways: TargetWays<Handler, Far>,
     running: RunningFrom,
     handler: Handler,
     gone: AbortSignal,
+    stop: () => void,
   ): Promise<DialOutcome<Far>> {
     const { parts, admission, ask } = this;
     const discard = ({ far }: OpenWay<Far>): void => ways.discard(far);
     let admitted: Admitted | undefined;
-    const open = async (signal: AbortSignal): Promise<OpenWay<Far> | Refusal> => {
-      const outcome = await admission.admit(signal);
+    let late = false;
+    const open = async (): Promise<OpenWay<Far> | Refusal> => {
+      const outcome = await admission.admit(gone);
       if (outcome.kind === 'refused') return outcome;
       admitted = outcome;
-      return openWay(parts, ways, outcome, ask.version, handler, signal);
+      return openWay(parts, ways, outcome, ask.version, handler, gone);
     };
-    const way = await withinTime(open, discard, gone, parts.clock, parts.limits().openTimeout);
+    const tooLate = (): void => {
+      late = !gone.aborted;
+      stop();
+    };
+    const way = await beforeTimeout(open, discard, tooLate, parts.clock, parts.limits().openTimeout);
     if (way.kind === 'refused') {
-      const head = gone.aborted ? admission.refuseSilently(way) : admission.refuse(way);
-      return { kind: 'refused', head };
+      const silent = gone.aborted && !late;
+      return { kind: 'refused', head: silent ? admission.refuseSilently(way) : admission.refuse(way) };
     }
     if (gone.aborted || parts.draining() || !admitted) {
       discard(way);

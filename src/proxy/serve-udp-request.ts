@@ -85,7 +85,7 @@ export function serveUdpRequest(
   const running = (description: TunnelDescription): RunningTunnel => new RunningUdp(description, serving);
   const serving: UdpServing = serveUdp(
     stream,
-    (handler, gone) => tunnel.dial(udpWays(parts), running, handler, gone),
+    (handler, gone, stop) => tunnel.dial(udpWays(parts), running, handler, gone, stop),
     {
       clock: parts.clock,
       idleTimeout: parts.limits().udpIdleTimeout,

@@ -22,6 +22,7 @@ export class NativeUdpSocket implements UdpSocket {
   #queued = 0;
   #refused = 0;
   #open = true;
+  #settled = false;
   #last: UdpSocketStatistics | undefined;
   #splice: NativeSplice | undefined;
 
@@ -76,6 +77,7 @@ export class NativeUdpSocket implements UdpSocket {
   opened(errno: number, local: SocketAddress): void {
     if (errno === 0) {
       this.localAddress = local;
+      this.#settled = true;
       this.settle();
       return;
     }
@@ -105,8 +107,7 @@ export class NativeUdpSocket implements UdpSocket {
   closed(): void {
     this.#last = this.#measure();
     this.#gone();
-    // Nothing, where it was open before.
-    this.settle(new UdpOpenError('other', 'ECANCELED'));
+    if (!this.#settled) this.settle(new UdpOpenError('other', 'ECANCELED'));
   }
 
   #gone(): void {

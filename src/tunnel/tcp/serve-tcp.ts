@@ -27,6 +27,13 @@ export type TcpDialOutcome =
   /** The request is answered with this head and no content. */
   | { readonly kind: 'refused'; readonly head: ResponseHead };
 
+/** Reaches the target. The signal aborts when the client goes away, and when `stop` is called. */
+export type DialTcpFarSide = (
+  handler: ByteSideHandler,
+  signal: AbortSignal,
+  stop: () => void,
+) => Promise<TcpDialOutcome>;
+
 /** Why a served tunnel ended, before what became of its stream. */
 export type TcpServingCause =
   | { readonly kind: 'refused'; readonly status: number }
@@ -99,19 +106,19 @@ const OVER = 'the tunnel is over';
 /**
  * The proxy's side of one request for a TCP tunnel: calls `dial` at once, answers with what comes of it, then
  * carries bytes between the stream and the far side. Bytes that come before that is ready wait in the stream,
- * whose window bounds them; they are thrown away if the dial fails. `dial`'s signal aborts when the client
- * goes away.
+ * whose window bounds them; they are thrown away if the dial fails.
  */
 export function serveTcp(
   stream: ServerStream,
   form: TcpForm,
-  dial: (handler: ByteSideHandler, signal: AbortSignal) => Promise<TcpDialOutcome>,
+  dial: DialTcpFarSide,
   options: TcpServingOptions,
 ): TcpServing {
   const { clock, idleTimeout = TCP_IDLE_TIMEOUT } = options;
   const halfClosedTimeout = Math.min(idleTimeout, options.halfClosedTimeout ?? TCP_HALF_CLOSED_TIMEOUT);
   /** Until the dial has come to its end. */
-  let dialling: AbortController | undefined = new AbortController();
+  const dialler = new AbortController();
+  let dialling: AbortController | undefined = dialler;
   let phase: 'dialling' | 'open' | 'refused' | 'closed' = 'dialling';
   let cause: TcpServingCause | undefined;
   let outcome: StreamOutcome | undefined;
@@ -222,7 +229,7 @@ export function serveTcp(
   };
 
   near.attach(stream);
-  dial(joined.b, dialling.signal).then(dialled, () => {
+  dial(joined.b, dialler.signal, () => dialler.abort(OVER)).then(dialled, () => {
     if (phase === 'dialling') refuse({ status: 500, fields: [] });
   });
 

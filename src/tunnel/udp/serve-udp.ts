@@ -27,6 +27,13 @@ export type UdpDialOutcome =
   /** The request is answered with this head and no content. */
   | { readonly kind: 'refused'; readonly head: ResponseHead };
 
+/** Reaches the target. The signal aborts when the client goes away, and when `stop` is called. */
+export type DialUdpFarSide = (
+  handler: UdpFarHandler,
+  signal: AbortSignal,
+  stop: () => void,
+) => Promise<UdpDialOutcome>;
+
 /** Why a served tunnel ended, before what became of its stream. */
 export type UdpServingCause =
   | { readonly kind: 'refused'; readonly status: number }
@@ -147,12 +154,12 @@ export class ServedUdp implements UdpServing {
     this.abort({ kind: 'local' }, reason);
   }
 
-  start(dial: (handler: UdpFarHandler, signal: AbortSignal) => Promise<UdpDialOutcome>): void {
+  start(dial: DialUdpFarSide): void {
     const { binding, dialling } = this;
     binding.attach(this.stream);
     binding.start();
     if (!dialling) return;
-    dial(new FarEvents(this), dialling.signal).then(
+    dial(new FarEvents(this), dialling.signal, () => dialling.abort(OVER)).then(
       (outcome) => this.dialled(outcome),
       () => {
         if (this.phase === 'dialling') this.refuse({ status: 500, fields: [] });
@@ -347,13 +354,9 @@ export class ServedUdp implements UdpServing {
 /**
  * The proxy's side of one CONNECT-UDP request (RFC 9298): calls `dial` at once, answers with what comes of
  * it, then carries payloads between the stream and the far side. Payloads that come before that is ready are
- * kept, bounded, and delivered first and in order. `dial`'s signal aborts when the client goes away.
+ * kept, bounded, and delivered first and in order.
  */
-export function serveUdp(
-  stream: ServerStream,
-  dial: (handler: UdpFarHandler, signal: AbortSignal) => Promise<UdpDialOutcome>,
-  options: UdpServingOptions,
-): UdpServing {
+export function serveUdp(stream: ServerStream, dial: DialUdpFarSide, options: UdpServingOptions): UdpServing {
   const serving = new ServedUdp(stream, options);
   serving.start(dial);
   return serving;
