@@ -1,6 +1,5 @@
 //! One QUIC connection: turns what the protocol reports into completions, and operations into calls.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -16,57 +15,11 @@ use crate::quic::leave::Leave;
 use crate::quic::outcome::{Ending, canonical, write_closed};
 use crate::quic::splice::Waiting;
 use crate::quic::stream::Stream;
+use crate::seam::budget::Budget;
 use crate::seam::completion::{Completions, Kind};
 
 /// What one connection delivers before others have their turn, bytes.
 const TURN: usize = 128 * 1024;
-
-/// How much may be delivered until JavaScript has caught up.
-#[derive(Clone, Copy)]
-pub struct Budget<'a> {
-    backlog: usize,
-    limit: usize,
-    /// What is left to this turn; less than `limit`.
-    turn: usize,
-    /// Set when something was held back for want of JavaScript.
-    starved: &'a Cell<bool>,
-}
-
-impl<'a> Budget<'a> {
-    pub fn new(backlog: usize, limit: usize, starved: &'a Cell<bool>) -> Self {
-        Self {
-            backlog,
-            limit,
-            turn: limit,
-            starved,
-        }
-    }
-
-    /// The same with an end after some more bytes.
-    fn turn(self, out: &Completions, bytes: usize) -> Self {
-        let turn = self.backlog + out.bytes.len() + bytes;
-        Self {
-            turn: self.turn.min(turn),
-            ..self
-        }
-    }
-
-    fn unlimited(self) -> Self {
-        Self {
-            limit: usize::MAX,
-            turn: usize::MAX,
-            ..self
-        }
-    }
-
-    pub fn spent(&self, out: &Completions) -> bool {
-        let used = self.backlog + out.bytes.len();
-        if used > self.limit {
-            self.starved.set(true);
-        }
-        used > self.turn
-    }
-}
 
 pub struct Connection {
     pub index: u32,

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use quinn_proto::{Connection, ReadError, StreamId, VarInt, WriteError};
 
 use crate::quic::byte_splice::{Feeder, StreamSplice};
-use crate::quic::connection::Budget;
+use crate::seam::budget::Budget;
 use crate::seam::completion::{Completions, Kind};
 use crate::seam::untold::Untold;
 

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use crate::quic::connection::Budget;
 use crate::quic::outcome::errno;
+use crate::seam::budget::Budget;
 use crate::seam::completion::{Completions, Kind};
 use crate::udp::addresses::AddressTable;
 use crate::udp::scratch::Scratch;
