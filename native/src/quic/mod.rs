@@ -2,6 +2,8 @@
 
 pub mod byte_splice;
 pub mod connection;
+mod connection_delivery;
+mod connection_statistics;
 mod connection_streams;
 pub mod datagram;
 pub mod endpoint;
