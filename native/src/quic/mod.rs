@@ -16,3 +16,6 @@ pub mod settings;
 pub mod shard;
 pub mod splice;
 pub mod stream;
+mod stream_receiving;
+mod stream_sending;
+mod stream_splicing;
