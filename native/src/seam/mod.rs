@@ -4,4 +4,5 @@ pub mod budget;
 pub mod completion;
 pub mod mailbox;
 pub mod operation;
+pub mod submission;
 pub mod untold;
