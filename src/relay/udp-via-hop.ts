@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../clock/clock.js';
-import { createDatagramStream, type DatagramStreamBinding, eventsOf } from '../http/datagram-stream.js';
+import { createDatagramStream, eventsOf } from '../http/create-datagram-stream.js';
+import type { DatagramStreamBinding } from '../http/datagram-stream.js';
 import type { RequestHead } from '../http/request.js';
 import { checkCapsuleResponse } from '../protocol/capsule-message.js';
 import { reasonBehind, type SideEnd, sideEndOf } from '../tunnel/side-end.js';

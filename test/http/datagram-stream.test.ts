@@ -1,11 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import {
-  createDatagramStream,
-  type DatagramStreamBinding,
-  type DatagramStreamOptions,
-} from '../../src/http/datagram-stream.js';
+import { createDatagramStream } from '../../src/http/create-datagram-stream.js';
+import type { DatagramStreamBinding, DatagramStreamOptions } from '../../src/http/datagram-stream.js';
 import type { StreamOutcome, TunnelStream } from '../../src/http/tunnel-stream.js';
 import { capsuleTypes, encodeCapsule, MAX_DATAGRAM_PAYLOAD } from '../../src/protocol/capsule.js';
 import { encodeVarint } from '../../src/protocol/varint.js';

@@ -10,9 +10,10 @@ use crate::driver::Driver;
 use crate::driver::byte_splice::forward_bytes;
 use crate::driver::ending::{LINGER, SHORT_LINGER, give_up};
 use crate::driver::splice::{Outlets, orphan_splices};
-use crate::quic::connection::{Budget, Connection};
+use crate::quic::connection::Connection;
 use crate::quic::endpoint::{Endpoint, Role};
 use crate::quic::outcome::{Ending, Failure, errno};
+use crate::seam::budget::Budget;
 use crate::seam::mailbox::BACKLOG_LIMIT;
 
 /// Batches of packets that a connection sends before others have their turn.

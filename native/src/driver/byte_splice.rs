@@ -8,8 +8,9 @@ use crate::quic::byte_splice::StreamSplice;
 use crate::quic::connection::Connection;
 use crate::seam::completion::Kind;
 use crate::seam::operation::SpliceBytes;
+use crate::splice::framing::write_headers;
 use crate::splice::near::Near;
-use crate::splice::unframing::{Unframing, write_headers};
+use crate::splice::unframing::Unframing;
 use crate::tcp::Sockets;
 use crate::tcp::socket::{Over, SocketSplice};
 

@@ -11,7 +11,8 @@ use crate::driver::http2::pairs_of;
 use crate::quic::connection::Connection;
 use crate::quic::endpoint::Role;
 use crate::seam::completion::{Completions, Kind};
-use crate::seam::operation::{self, Operation};
+use crate::seam::operation::Operation;
+use crate::seam::submission;
 
 fn varint(code: u64) -> VarInt {
     VarInt::from_u64(code).unwrap_or(VarInt::MAX)
@@ -19,7 +20,7 @@ fn varint(code: u64) -> VarInt {
 
 impl Driver {
     pub(super) fn operations(&mut self, mut batch: &[u8]) {
-        while let Some(operation) = operation::next(&mut batch) {
+        while let Some(operation) = submission::next(&mut batch) {
             self.operation(operation);
         }
     }

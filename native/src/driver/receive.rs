@@ -4,10 +4,11 @@ use std::net::SocketAddr;
 
 use crate::command::Stray;
 use crate::driver::Driver;
-use crate::quic::connection::{Budget, Connection};
+use crate::quic::connection::Connection;
 use crate::quic::endpoint::{Arrival, Endpoint, Role};
 use crate::quic::greeting::Greeting;
 use crate::quic::outcome::errno;
+use crate::seam::budget::Budget;
 use crate::seam::mailbox::BACKLOG_LIMIT;
 use crate::udp::target::Phase;
 

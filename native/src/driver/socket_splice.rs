@@ -5,8 +5,9 @@ use std::io;
 use crate::driver::Driver;
 use crate::seam::completion::Kind;
 use crate::seam::operation::SpliceBytes;
+use crate::splice::framing::write_capsule_header;
 use crate::splice::near::Near;
-use crate::splice::unframing::{Unframing, write_capsule_header};
+use crate::splice::unframing::Unframing;
 use crate::tcp::socket::{Over, SocketSplice};
 
 /// Most bytes read at once, and in one capsule, with room for its header.

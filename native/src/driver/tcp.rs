@@ -8,8 +8,8 @@ use mio::net::TcpStream;
 
 use crate::command::{ConnectTcp, ListenTcp};
 use crate::driver::{Driver, Source};
-use crate::quic::connection::Budget;
 use crate::quic::outcome::{Failure, canonical, errno};
+use crate::seam::budget::Budget;
 use crate::seam::completion::Kind;
 use crate::seam::mailbox::BACKLOG_LIMIT;
 use crate::tcp::listener::{Listener, PAUSE, TURN, concerns_one};

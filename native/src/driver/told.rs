@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::io::{self, IoSlice};
 
 use crate::http2::outlet::Outlet;
-use crate::quic::connection::Budget;
+use crate::seam::budget::Budget;
 use crate::seam::completion::{Completions, Kind};
 use crate::tcp::Sockets;
 use crate::tcp::socket::SocketSplice;

@@ -1,9 +1,8 @@
 //! One QUIC connection: turns what the protocol reports into completions, and operations into calls.
 
-use std::cell::Cell;
 use std::collections::VecDeque;
 use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use quinn_proto::crypto::rustls::HandshakeData;
 use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event, StreamId, VarInt};
@@ -13,60 +12,9 @@ use rustls::pki_types::CertificateDer;
 use crate::quic::datagram::DatagramQueue;
 use crate::quic::greeting::Greeting;
 use crate::quic::leave::Leave;
-use crate::quic::outcome::{Ending, canonical, write_closed};
-use crate::quic::splice::Waiting;
+use crate::quic::outcome::{Ending, canonical};
 use crate::quic::stream::Stream;
 use crate::seam::completion::{Completions, Kind};
-
-/// What one connection delivers before others have their turn, bytes.
-const TURN: usize = 128 * 1024;
-
-/// How much may be delivered until JavaScript has caught up.
-#[derive(Clone, Copy)]
-pub struct Budget<'a> {
-    backlog: usize,
-    limit: usize,
-    /// What is left to this turn; less than `limit`.
-    turn: usize,
-    /// Set when something was held back for want of JavaScript.
-    starved: &'a Cell<bool>,
-}
-
-impl<'a> Budget<'a> {
-    pub fn new(backlog: usize, limit: usize, starved: &'a Cell<bool>) -> Self {
-        Self {
-            backlog,
-            limit,
-            turn: limit,
-            starved,
-        }
-    }
-
-    /// The same with an end after some more bytes.
-    fn turn(self, out: &Completions, bytes: usize) -> Self {
-        let turn = self.backlog + out.bytes.len() + bytes;
-        Self {
-            turn: self.turn.min(turn),
-            ..self
-        }
-    }
-
-    fn unlimited(self) -> Self {
-        Self {
-            limit: usize::MAX,
-            turn: usize::MAX,
-            ..self
-        }
-    }
-
-    pub fn spent(&self, out: &Completions) -> bool {
-        let used = self.backlog + out.bytes.len();
-        if used > self.limit {
-            self.starved.set(true);
-        }
-        used > self.turn
-    }
-}
 
 pub struct Connection {
     pub index: u32,
@@ -282,93 +230,6 @@ impl Connection {
         }
     }
 
-    /// Delivers what was received, in order: new streams, datagrams, stream data and ends.
-    /// True when something was held back.
-    pub fn deliver(&mut self, out: &mut Completions, budget: Budget<'_>) -> bool {
-        if !self.announced || self.told_closed {
-            return false;
-        }
-        let budget = match self.ending {
-            Some(_) => budget.unlimited(),
-            None => budget.turn(out, TURN),
-        };
-        for dir in [Dir::Bi, Dir::Uni] {
-            if self.acceptable[dir as usize] && !budget.spent(out) {
-                self.accept_streams(dir, out);
-            }
-        }
-        // A flood of datagrams leaves room for streams.
-        let share = if self.readable.is_empty() || self.ending.is_some() {
-            budget
-        } else {
-            budget.turn(out, TURN / 2)
-        };
-        let waiting = self.datagrams_waiting && self.deliver_datagrams(out, Some(share));
-        let mut position = 0;
-        while position < self.readable.len() {
-            if budget.spent(out) {
-                self.readable.drain(..position);
-                return true;
-            }
-            let key = self.readable[position];
-            position += 1;
-            if self.read_stream(key, out, budget) {
-                self.readable.push(key);
-            }
-        }
-        self.readable.clear();
-        if self.ending.is_some() {
-            // What is left to know of it.
-            self.write_statistics(0, out);
-        }
-        if let Some(ending) = &self.ending {
-            write_closed(out, self.index, ending);
-            self.told_closed = true;
-            self.streams = FxHashMap::default();
-            self.keys = FxHashMap::default();
-            self.spaces = Vec::new();
-        }
-        waiting || self.acceptable != [false; 2]
-    }
-
-    /// True when there is more to read. An end is told after the datagrams that came before it.
-    fn read_stream(&mut self, key: u32, out: &mut Completions, budget: Budget<'_>) -> bool {
-        let mut more = false;
-        let mut upward = std::mem::take(&mut self.datagrams.splices.upward);
-        let mut delivered = None;
-        self.with_stream(key, out, |stream, quic, out, index| {
-            let (again, end) = stream.read(quic, out, index, budget);
-            more = again;
-            stream.listed_readable = again;
-            if let Some(end) = end {
-                delivered = Some(deliver_all_datagrams(&mut upward, quic, out, index));
-                end.write(out, index, key);
-            }
-        });
-        self.datagrams.splices.upward = upward;
-        if let Some(count) = delivered {
-            self.datagrams_delivered += count;
-            self.datagrams_waiting = false;
-        }
-        more
-    }
-
-    /// True when some had to wait.
-    pub fn deliver_datagrams(&mut self, out: &mut Completions, budget: Option<Budget<'_>>) -> bool {
-        loop {
-            if budget.is_some_and(|budget| budget.spent(out)) {
-                return true;
-            }
-            let Some(datagram) = self.next_datagram() else {
-                break;
-            };
-            self.datagrams_delivered += 1;
-            out.begin(Kind::Datagram, self.index).bytes(&datagram).end();
-        }
-        self.datagrams_waiting = false;
-        false
-    }
-
     /// Whether there is room to tell of.
     pub fn has_space(&self) -> bool {
         !self.spaces.is_empty() || self.datagrams.has_unreported()
@@ -429,51 +290,4 @@ impl Connection {
         };
         nothing_to_say && !self.client && !self.announced
     }
-
-    pub fn write_statistics(&mut self, request: u32, out: &mut Completions) {
-        if self.told_closed || !self.announced {
-            return;
-        }
-        // So that none counts as dropped that merely waits.
-        self.deliver_datagrams(out, None);
-        let statistics = self.quic.stats();
-        let dropped_receiving = statistics
-            .frame_rx
-            .datagram
-            .saturating_sub(self.datagrams_delivered);
-        out.begin(Kind::Statistics, self.index)
-            .word(request)
-            .long(duration_micros(self.quic.rtt()))
-            .long(statistics.path.cwnd)
-            .long(u64::from(self.quic.current_mtu()))
-            .long(statistics.udp_tx.bytes)
-            .long(statistics.udp_rx.bytes)
-            .long(statistics.udp_tx.datagrams)
-            .long(statistics.udp_rx.datagrams)
-            .long(statistics.path.lost_packets)
-            .long(statistics.frame_tx.datagram)
-            .long(statistics.frame_rx.datagram)
-            .long(self.datagrams.dropped)
-            .long(dropped_receiving)
-            .end();
-    }
-}
-
-/// Delivers the datagrams that wait, whatever their number: their queue is bounded.
-fn deliver_all_datagrams(
-    upward: &mut Waiting,
-    quic: &mut quinn_proto::Connection,
-    out: &mut Completions,
-    index: u32,
-) -> u64 {
-    let mut count = 0;
-    while let Some(datagram) = upward.pop().or_else(|| quic.datagrams().recv()) {
-        count += 1;
-        out.begin(Kind::Datagram, index).bytes(&datagram).end();
-    }
-    count
-}
-
-fn duration_micros(duration: Duration) -> u64 {
-    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }

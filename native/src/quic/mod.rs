@@ -2,6 +2,8 @@
 
 pub mod byte_splice;
 pub mod connection;
+mod connection_delivery;
+mod connection_statistics;
 mod connection_streams;
 pub mod datagram;
 pub mod endpoint;
@@ -14,3 +16,6 @@ pub mod settings;
 pub mod shard;
 pub mod splice;
 pub mod stream;
+mod stream_receiving;
+mod stream_sending;
+mod stream_splicing;

@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 
 use socket2::SockRef;
 
-use crate::quic::connection::Budget;
+use crate::seam::budget::Budget;
 use crate::seam::completion::{Completions, Kind};
 use crate::tcp::secure::{Room, Secure};
 use crate::tcp::socket::{TURN, TcpSocket};

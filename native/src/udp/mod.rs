@@ -12,3 +12,7 @@ pub mod plain_socket {
 }
 pub mod scratch;
 pub mod target;
+mod target_receiving;
+mod target_sending;
+#[cfg(all(test, target_os = "linux"))]
+mod target_sending_tests;

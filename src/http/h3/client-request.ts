@@ -3,8 +3,9 @@ import type { ResetReason } from '../../protocol/reset-reason.js';
 import type { RequestHead } from '../request.js';
 import type { ClientStreamHandler, StreamOutcome, TunnelStream } from '../tunnel-stream.js';
 import { readResponse, requestSection } from './field-sections.js';
+import type { ContentRules } from './peer-message.js';
 import { QuicEvents } from './request-events.js';
-import { type ContentRules, RequestStream } from './request-stream.js';
+import { RequestStream } from './request-stream.js';
 import type { H3Session } from './session.js';
 
 /** More informational responses to one request are taken for an attack. */

@@ -1,4 +1,3 @@
-import type { H3FrameHandler } from '../../protocol/h3-frame.js';
 import type { QuicStreamHandler } from '../../quic/stream.js';
 import type { RequestStream } from './request-stream.js';
 
@@ -32,17 +31,4 @@ export class QuicEvents implements QuicStreamHandler {
 
   /** The connection's own end follows, and tells every stream why. */
   lost(): void {}
-}
-
-/** Brings what the frame parser of a request stream finds. */
-export class FrameEvents implements H3FrameHandler {
-  constructor(private readonly request: RequestStream) {}
-
-  frame(_type: number, bytes: Uint8Array, start: number, end: number): void {
-    this.request.headersReceived(bytes, start, end);
-  }
-
-  data(bytes: Uint8Array, start: number, end: number): void {
-    this.request.dataReceived(bytes, start, end);
-  }
 }

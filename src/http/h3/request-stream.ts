@@ -1,11 +1,5 @@
 import { H3Error, h3ErrorCodes } from '../../protocol/h3-error.js';
-import {
-  createH3FrameParser,
-  type H3FrameParser,
-  h3FrameHeaderSize,
-  h3FrameTypes,
-  writeH3FrameHeader,
-} from '../../protocol/h3-frame.js';
+import { h3FrameTypes, writeH3FrameHeader } from '../../protocol/h3-frame.js';
 import { codeOf, type ResetReason, reasonOf } from '../../protocol/reset-reason.js';
 import type { ByteSplice } from '../../quic/byte-splice.js';
 import type { DatagramOutcome } from '../../quic/connection.js';
@@ -14,40 +8,24 @@ import type { QuicStream } from '../../quic/stream.js';
 import type { TcpSocket } from '../../quic/tcp-socket.js';
 import type { UdpSocket } from '../../quic/udp-socket.js';
 import type { DatagramEnd, StreamOutcome, TunnelStream, TunnelStreamHandler } from '../tunnel-stream.js';
-import { ContentFlow, type ContentSink } from './content-flow.js';
 import { DatagramSender } from './datagram-sender.js';
-import { readTrailers } from './field-sections.js';
-import { FrameEvents } from './request-events.js';
+import { type ContentRules, type MessageSink, PeerMessage } from './peer-message.js';
 import type { H3Session } from './session.js';
-
-/** What the peer's content is, once its header section has told. */
-export interface ContentRules {
-  /** CONNECT: nothing but DATA may follow (RFC 9114 section 4.4). */
-  readonly tunnel: boolean;
-  /** HTTP datagrams have a meaning on this request. */
-  readonly datagrams: boolean;
-  /** The content's length, where the header section states it. */
-  readonly length: number | undefined;
-}
 
 const { H3_NO_ERROR, H3_REQUEST_CANCELLED } = h3ErrorCodes;
 
 /**
- * One request stream (RFC 9114 section 4.1), as both sides have it: frames, halves, credit, datagrams and the
- * one outcome. A class because there are thousands.
+ * One request stream (RFC 9114 section 4.1), as both sides have it: halves, datagrams and the one outcome. A class
+ * because there are thousands.
  */
-export abstract class RequestStream implements TunnelStream, ContentSink {
+export abstract class RequestStream implements TunnelStream, MessageSink {
   outcome: StreamOutcome | undefined;
   protected quic: QuicStream | undefined;
   private handler: TunnelStreamHandler | undefined;
-  private readonly frames: H3FrameParser;
-  private readonly flow: ContentFlow;
+  private readonly message: PeerMessage;
   /** There on a request that has HTTP datagrams. */
   private sender: DatagramSender | undefined;
   private splice: DatagramSplice | undefined;
-  private phase: 'head' | 'content' | 'trailers' = 'head';
-  private rules: ContentRules | undefined;
-  private contentBytes = 0;
   private sending: 'open' | 'ended' | 'stopped' = 'open';
   private receiving: 'open' | 'ended' = 'open';
   /** The code of the peer's STOP_SENDING. */
@@ -56,8 +34,7 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
   private resolveClosed: ((outcome: StreamOutcome) => void) | undefined;
 
   constructor(protected readonly session: H3Session) {
-    this.frames = createH3FrameParser(session.frameRules, new FrameEvents(this));
-    this.flow = new ContentFlow(this);
+    this.message = new PeerMessage(session, this);
   }
 
   // what the sides do differently
@@ -105,7 +82,7 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
   }
 
   grant(bytes: number): void {
-    if (!this.outcome) this.flow.grant(bytes);
+    if (!this.outcome) this.message.grant(bytes);
   }
 
   write(bytes: Uint8Array, start: number, end: number): boolean {
@@ -167,18 +144,12 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
     capsule: number | undefined,
     begun: (splice: ByteSplice | undefined) => void,
   ): boolean {
-    const { quic, frames, flow, rules } = this;
-    const open = this.sending === 'open' && this.receiving === 'open' && !this.outcome && !flow.complete;
-    const plain = rules?.tunnel && rules.length === undefined && this.phase === 'content';
-    // Within the header of a frame, or in one that is ignored, there is no telling what comes next.
-    if (!open || !plain || (!frames.atBoundary && frames.dataLeft === 0)) return false;
-    const prefix = unreadFrame(flow.waiting(), frames.dataLeft);
+    const { quic, message } = this;
+    const open = this.sending === 'open' && this.receiving === 'open' && !this.outcome;
+    const prefix = open ? message.unread() : undefined;
     if (!prefix) return false;
     const told = (splice: ByteSplice | undefined): void => {
-      if (splice && !this.outcome) {
-        frames.passData();
-        flow.discardWaiting();
-      }
+      if (splice && !this.outcome) message.handOver();
       begun(splice);
     };
     return quic?.spliceBytes?.(socket, { capsule, prefix, begun: told }) ?? false;
@@ -194,7 +165,7 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
   attach(quic: QuicStream): void {
     this.quic = quic;
     if (quic.id >= 0) this.quicOpened(quic.id);
-    this.flow.start(quic);
+    this.message.start(quic);
   }
 
   /** Whom everything is told from here on. */
@@ -211,8 +182,7 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
   /** The peer's header section was whole: content follows. Datagrams that waited for it are told. */
   protected expectContent(rules: ContentRules): void {
     if (this.outcome) return;
-    this.rules = rules;
-    this.phase = 'content';
+    this.message.expectContent(rules);
     this.session.early.take(this.id / 4, (payload) => {
       this.datagramReceived(payload, 0, payload.length);
       return this.outcome === undefined;
@@ -230,8 +200,9 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
   datagramReceived(bytes: Uint8Array, start: number, end: number): void {
     // RFC 9297 section 2.1: silently dropped once the receive side is closed.
     if (this.outcome || this.receiving === 'ended') return;
-    if (!this.rules) this.session.early.keep(this.id / 4, true, bytes, start, end);
-    else if (this.rules.datagrams) this.handler?.datagram(bytes, start, end);
+    const { rules } = this.message;
+    if (!rules) this.session.early.keep(this.id / 4, true, bytes, start, end);
+    else if (rules.datagrams) this.handler?.datagram(bytes, start, end);
     // RFC 9297 section 2: no semantics for datagrams here, so the stream is aborted.
     else this.abort('datagram-error');
   }
@@ -265,8 +236,7 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
   finish(outcome: StreamOutcome): void {
     if (this.outcome) return;
     this.outcome = outcome;
-    this.frames.stop();
-    this.flow.stop();
+    this.message.stop();
     this.stopDatagrams();
     this.session.ended(this);
     this.ended(outcome);
@@ -283,33 +253,11 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
   }
 
   quicData(bytes: Uint8Array, start: number, end: number): void {
-    if (this.outcome) return;
-    const before = this.contentBytes;
-    try {
-      this.frames.push(bytes, start, end);
-    } catch (error) {
-      this.peerAtFault(error);
-    }
-    if (!this.outcome) this.flow.overhead(end - start - (this.contentBytes - before));
+    if (!this.outcome) this.message.push(bytes, start, end);
   }
 
   quicEnd(): void {
-    if (this.outcome) return;
-    try {
-      this.frames.end();
-      if (this.phase === 'head') {
-        this.receiving = 'ended';
-        this.incomplete();
-        return;
-      }
-      if (this.rules?.length !== undefined && this.contentBytes !== this.rules.length) {
-        throw new H3Error('H3_MESSAGE_ERROR', 'less content than announced', 'stream');
-      }
-    } catch (error) {
-      this.peerAtFault(error);
-      return;
-    }
-    this.flow.finish();
+    if (!this.outcome) this.message.end();
   }
 
   quicReset(code: number): void {
@@ -335,29 +283,15 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
     if (!this.outcome && this.sending === 'open') this.handler?.drain();
   }
 
-  // what the frame parser and the content flow tell
+  // what the peer's message tells
 
-  headersReceived(bytes: Uint8Array, start: number, end: number): void {
-    if (this.phase === 'head') {
-      this.head(bytes, start, end);
-      return;
-    }
-    // RFC 9114 section 4.4: only DATA once the CONNECT method has completed; section 4.1: one trailer section.
-    if (this.phase === 'trailers' || this.rules?.tunnel) {
-      throw new H3Error('H3_FRAME_UNEXPECTED', 'HEADERS after the message');
-    }
-    this.phase = 'trailers';
-    readTrailers(bytes, start, end, this.session.limits.maxFieldSectionSize);
+  headReceived(bytes: Uint8Array, start: number, end: number): void {
+    this.head(bytes, start, end);
   }
 
-  dataReceived(bytes: Uint8Array, start: number, end: number): void {
-    if (this.phase !== 'content') throw new H3Error('H3_FRAME_UNEXPECTED', `DATA in the ${this.phase}`);
-    this.contentBytes += end - start;
-    // RFC 9114 section 4.1.2: content and content-length must agree.
-    if (this.rules?.length !== undefined && this.contentBytes > this.rules.length) {
-      throw new H3Error('H3_MESSAGE_ERROR', 'more content than announced', 'stream');
-    }
-    this.flow.content(bytes, start, end);
+  headMissing(): void {
+    this.receiving = 'ended';
+    this.incomplete();
   }
 
   contentData(bytes: Uint8Array, start: number, end: number): void {
@@ -369,6 +303,13 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
     this.splice?.stop();
     this.handler?.end();
     this.settle();
+  }
+
+  failed(error: unknown): void {
+    if (!(error instanceof H3Error)) throw error;
+    if (error.scope === 'connection') this.session.fail(error.code, error.message);
+    else if (error.codeName === 'H3_EXCESSIVE_LOAD' && this.message.headAwaited) this.oversized();
+    else this.abort(reasonOf(error.code, 'h3'), error.code);
   }
 
   // within
@@ -389,13 +330,6 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
     quic.write(scratch, 0, writeH3FrameHeader(scratch, 0, type, length));
   }
 
-  private peerAtFault(error: unknown): void {
-    if (!(error instanceof H3Error)) throw error;
-    if (error.scope === 'connection') this.session.fail(error.code, error.message);
-    else if (error.codeName === 'H3_EXCESSIVE_LOAD' && this.phase === 'head') this.oversized();
-    else this.abort(reasonOf(error.code, 'h3'), error.code);
-  }
-
   private finishByPeer(code: number): void {
     this.finish({ kind: 'reset', by: 'peer', reason: reasonOf(code, 'h3'), code, version: 'h3' });
   }
@@ -405,16 +339,4 @@ export abstract class RequestStream implements TunnelStream, ContentSink {
     if (this.stopCode !== undefined && this.stopCode !== H3_NO_ERROR) this.finishByPeer(this.stopCode);
     else if (this.sending !== 'open') this.finish({ kind: 'ended' });
   }
-}
-
-/** The bytes of a DATA frame that ends `left` bytes after this content; empty for none. Undefined for a length that is none. */
-function unreadFrame(content: Uint8Array, left: number): Uint8Array | undefined {
-  const length = content.length + left;
-  if (length === 0) return content;
-  if (!Number.isSafeInteger(length)) return undefined;
-  const head = h3FrameHeaderSize(h3FrameTypes.DATA, length);
-  const bytes = new Uint8Array(head + content.length);
-  writeH3FrameHeader(bytes, 0, h3FrameTypes.DATA, length);
-  bytes.set(content, head);
-  return bytes;
 }

@@ -1,10 +1,10 @@
 import { guarded, NativeConnection } from './connection.js';
 import type { EngineContext } from './context.js';
+import { accepted } from './engine-listener.js';
 import { tellSession } from './http2-completions.js';
 import { readCloseReason, readConnectFailure, readStatistics, secureConnectError } from './outcomes.js';
 import { completion, high, operation } from './records.js';
 import { NativeSecureSocket, readSettledTls } from './secure-socket.js';
-import { accepted } from './tcp-listener.js';
 
 /** What a drain cannot tell to one connection, endpoint or socket. */
 export interface EngineEvents {

@@ -5,11 +5,11 @@ import type { Arena } from './arena.js';
 import type { NativeEngine } from './binding.js';
 import type { NativeConnection } from './connection.js';
 import type { Endpoint } from './endpoints.js';
+import type { EngineListener } from './engine-listener.js';
 import type { NativeJoin } from './join.js';
 import type { RecordReader } from './record-reader.js';
 import type { NativeUdpSocket } from './sockets.js';
 import type { Submission } from './submission.js';
-import type { EngineListener } from './tcp-listener.js';
 import type { NativeTcpSocket } from './tcp-socket.js';
 
 /** What one engine's parts share. Tables are indexed by the numbers that records carry. */

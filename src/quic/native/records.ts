@@ -54,7 +54,7 @@ export const completion = {
   socketsSpliced: 71,
 } as const;
 
-/** Kinds of operations, as `native/src/seam/operation.rs` reads them. */
+/** Kinds of operations, as `native/src/seam/submission.rs` reads them. */
 export const operation = {
   openStream: 1,
   write: 2,

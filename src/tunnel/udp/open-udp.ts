@@ -1,6 +1,6 @@
 import type { Clock, Timer } from '../../clock/clock.js';
 import type { HttpClientConnection } from '../../http/connection.js';
-import { createDatagramStream, eventsOf } from '../../http/datagram-stream.js';
+import { createDatagramStream, eventsOf } from '../../http/create-datagram-stream.js';
 import type { ResponseHead } from '../../http/request.js';
 import type { StreamOutcome } from '../../http/tunnel-stream.js';
 import { BautaError } from '../../protocol/bauta-error.js';

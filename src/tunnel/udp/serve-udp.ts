@@ -1,5 +1,6 @@
 import type { Clock, Timer } from '../../clock/clock.js';
-import { createDatagramStream, type DatagramStreamBinding } from '../../http/datagram-stream.js';
+import { createDatagramStream } from '../../http/create-datagram-stream.js';
+import type { DatagramStreamBinding } from '../../http/datagram-stream.js';
 import type { ResponseHead } from '../../http/request.js';
 import type { ServerStream, StreamOutcome, TunnelStreamHandler } from '../../http/tunnel-stream.js';
 import { capsuleProtocolField } from '../../protocol/capsule-protocol.js';

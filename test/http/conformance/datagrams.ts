@@ -1,9 +1,6 @@
 import assert from 'node:assert/strict';
-import {
-  createDatagramStream,
-  type DatagramStreamBinding,
-  eventsOf,
-} from '../../../src/http/datagram-stream.js';
+import { createDatagramStream, eventsOf } from '../../../src/http/create-datagram-stream.js';
+import type { DatagramStreamBinding } from '../../../src/http/datagram-stream.js';
 import type { ClientStreamHandler, StreamOutcome, TunnelStream } from '../../../src/http/tunnel-stream.js';
 import { createCapsuleParser, encodeCapsule } from '../../../src/protocol/capsule.js';
 import { type Bench, conformanceTests, extendedHead, ok, pattern, plenty, writeAll } from './bench.js';

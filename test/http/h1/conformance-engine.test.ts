@@ -1,24 +1,14 @@
 import { settled } from '../../quic/tcp-world.js';
 import { tunnelStreamConformance } from '../conformance/suite.js';
+import { h1Capabilities } from './conformance-pair.js';
 import { dialEngine, serveEngine } from './engine-pair.js';
 import { engineWorlds } from './engine-worlds.js';
 
 for (const { name, secure, make } of engineWorlds) {
   tunnelStreamConformance({
     name: `h1, ${name}`,
-    supports: {
-      nativeDatagrams: false,
-      halfClose: true,
-      multiplex: false,
-      resetCodes: false,
-      connectKind: true,
-      earlyContent: false,
-      ping: false,
-      breakable: false,
-      streamLimit: false,
-      // Without TLS there is an end and a reset, and nothing else.
-      closeIsLoss: secure,
-    },
+    // Without TLS there is an end and a reset, and nothing else.
+    supports: { ...h1Capabilities, closeIsLoss: secure },
     async createPair(request) {
       const { world, clock } = make();
       const server = await serveEngine(world, clock, secure, request.accept);

@@ -1,12 +1,12 @@
 import { after } from 'node:test';
 import { systemClock } from '../../../src/clock/system-clock.js';
 import type { HttpServerConnection } from '../../../src/http/connection.js';
-import { dialH1 } from '../../../src/http/h1/dial.js';
 import { listenTcp } from '../../../src/http/tcp/listener.js';
 import { createNativeEngine } from '../../../src/quic/native/index.js';
 import { tunnelStreamConformance } from '../conformance/suite.js';
-import { certificate, clientTls } from '../tcp/peers.js';
+import { certificate } from '../tcp/peers.js';
 import { watchAccepted } from '../tcp/raw-sockets.js';
+import { dialWithNode, h1Capabilities } from './conformance-pair.js';
 
 const engine = createNativeEngine();
 after(() => engine.close());
@@ -14,17 +14,7 @@ let ids = 0;
 
 tunnelStreamConformance({
   name: 'h1',
-  supports: {
-    nativeDatagrams: false,
-    halfClose: true,
-    multiplex: false,
-    resetCodes: false,
-    connectKind: true,
-    earlyContent: false,
-    ping: false,
-    breakable: false,
-    streamLimit: false,
-  },
+  supports: h1Capabilities,
   async createPair(request) {
     const accepted = watchAccepted(engine);
     let server: HttpServerConnection | undefined;
@@ -42,12 +32,7 @@ tunnelStreamConformance({
         return request.accept(connection);
       },
     );
-    const client = await dialH1(
-      undefined,
-      { remote: listener.localAddress, tls: clientTls, clock: systemClock },
-      request.client,
-      AbortSignal.timeout(60_000),
-    );
+    const client = await dialWithNode(listener.localAddress, request.client);
     return {
       client,
       breakConnection: () => server && accepted.find(server.remoteAddress)?.reset(),

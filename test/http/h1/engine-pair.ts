@@ -5,12 +5,12 @@ import type {
   HttpClientConnectionHandler,
 } from '../../../src/http/connection.js';
 import { startH1Client } from '../../../src/http/h1/client-connection.js';
-import { createH1Server } from '../../../src/http/h1/server-connection.js';
 import { bindTcpConnection } from '../../../src/http/tcp/tcp-connection.js';
 import type { SocketAddress } from '../../../src/quic/address.js';
 import type { TcpSocket, TcpSocketHandler } from '../../../src/quic/tcp-socket.js';
 import { settled, type TcpWorld } from '../../quic/tcp-world.js';
 import { certificate, clientTls } from '../tcp/peers.js';
+import { serveH1 } from './conformance-pair.js';
 
 export interface EngineServer {
   readonly localAddress: SocketAddress;
@@ -18,8 +18,6 @@ export interface EngineServer {
   readonly sockets: TcpSocket[];
   close(): void;
 }
-
-let ids = 0;
 
 /** HTTP/1.1 on TCP of an engine, with its TLS or without. */
 export async function serveEngine(
@@ -29,18 +27,10 @@ export async function serveEngine(
   accept: HttpAccept,
 ): Promise<EngineServer> {
   const sockets: TcpSocket[] = [];
-  const server = createH1Server({
-    clock,
-    requestHeadTimeout: 20_000,
-    altSvc: undefined,
-    headSize: 32 * 1024,
-    isTunnelToken: (token) => token.startsWith('connect-'),
-  });
+  const serve = serveH1(clock);
   const take = (socket: TcpSocket): TcpSocketHandler => {
     sockets.push(socket);
-    const { remoteAddress, localAddress } = socket;
-    const identity = { id: ++ids, remoteAddress, localAddress, serverName: undefined, peerCertificates: [] };
-    return server.serve(socket, identity, accept).socketHandler;
+    return serve(socket, accept).socketHandler;
   };
   const local = { address: world.address, port: 0 };
   const tls = { certificates: [certificate], alpn: ['http/1.1'] };
