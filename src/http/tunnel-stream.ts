@@ -55,7 +55,7 @@ export interface TunnelStream {
   readonly buffered: number;
   /**
    * Largest HTTP datagram payload (context id included) that a QUIC DATAGRAM carries now;
-   * 0 where there are none on this stream: use DATAGRAM capsules (`capsule-stream.ts` does).
+   * 0 where there are none on this stream: use DATAGRAM capsules (`create-datagram-stream.ts` does).
    */
   readonly maxDatagramSize: number;
   /** True where HTTP datagrams travel as QUIC DATAGRAM frames (RFC 9297 section 2.1). */

@@ -52,10 +52,9 @@ impl Stream {
             return;
         };
         self.fin = false;
-        self.sending = match quic.send_stream(id).reset(code) {
-            Ok(()) => Sending::Over,
-            Err(_) => Sending::Over,
-        };
+        // An error says that it is over already.
+        let _ = quic.send_stream(id).reset(code);
+        self.sending = Sending::Over;
     }
 
     pub fn set_priority(&mut self, quic: &mut Connection, priority: i32) {
