@@ -15,11 +15,12 @@ use crate::quic::shard::Shard;
 use crate::tcp::listener::SecureLimits;
 use crate::tcp::opening::{Connecting, Listening};
 use crate::tls::Verdict;
+use crate::udp::plain_socket::PlainSocket;
 
 pub enum Command {
     Listen(Box<Listen>),
     Connect(Box<Connect>),
-    OpenSocket(OpenSocket),
+    AdoptSocket(AdoptSocket),
     PrepareJoin(PrepareJoin),
     ConnectTcp(ConnectTcp),
     ListenTcp(ListenTcp),
@@ -58,11 +59,11 @@ pub struct Connect {
     pub handshake_timeout: Duration,
 }
 
-pub struct OpenSocket {
+/// A UDP socket that JavaScript's thread has opened.
+pub struct AdoptSocket {
     pub socket: u32,
-    pub local: Option<SocketAddr>,
+    pub os: PlainSocket,
     pub remote: Option<SocketAddr>,
-    pub buffer: Option<usize>,
     pub counters: Arc<SocketCounters>,
 }
 

@@ -1,6 +1,7 @@
 //! The face towards Node: one object for each engine.
 
 use std::collections::HashMap;
+use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -28,7 +29,7 @@ pub struct NativeEngine {
     /// The same of secure TCP listeners.
     pub(crate) tcp_resolvers: HashMap<u32, Arc<CertificateResolver>>,
     pub(crate) tcp_listeners: HashMap<u32, Arc<ListenerCounters>>,
-    pub(crate) sockets: HashMap<u32, Arc<SocketCounters>>,
+    pub(crate) sockets: HashMap<u32, (SocketAddr, Arc<SocketCounters>)>,
     pub(crate) joins: HashMap<u32, [Arc<SpliceCounters>; 2]>,
 }
 

@@ -69,7 +69,7 @@ impl NativeEngine {
 
     #[napi(catch_unwind)]
     pub fn socket_statistics(&self, socket: u32) -> SocketStatistics {
-        let counters = self.sockets.get(&socket);
+        let counters = self.sockets.get(&socket).map(|(_, counters)| counters);
         let get =
             |read: fn(&SocketCounters) -> f64| counters.map_or(0.0, |counters| read(counters));
         SocketStatistics {
@@ -105,7 +105,7 @@ impl NativeEngine {
     /// What the splice of a socket has moved.
     #[napi(catch_unwind)]
     pub fn splice_statistics(&self, socket: u32) -> SpliceStatistics {
-        let counters = self.sockets.get(&socket);
+        let counters = self.sockets.get(&socket).map(|(_, counters)| counters);
         let get = |read: fn(&SpliceCounters) -> &Counter| {
             counters.map_or(0.0, |counters| read(&counters.splice).get())
         };

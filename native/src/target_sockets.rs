@@ -1,23 +1,20 @@
 //! The face towards Node of plain sockets: UDP, TCP, and TCP listeners.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
 
-use crate::command::{Command, ConnectTcp, ListenTcp, OpenSocket};
+use crate::command::{AdoptSocket, Command, ConnectTcp, ListenTcp};
 use crate::counters::SocketCounters;
 use crate::engine::NativeEngine;
 use crate::node_values::{Address, silence, socket_address};
+use crate::quic::outcome::errno;
 use crate::quic::settings::milliseconds;
 use crate::tcp::opening::{Connecting, Listening};
-
-#[napi(object)]
-pub struct SocketSettings {
-    pub remote: Option<Address>,
-    pub local: Option<Address>,
-    pub buffer_size: Option<f64>,
-}
+use crate::udp::os_socket::{Opening, any_like};
+use crate::udp::plain_socket::PlainSocket;
 
 #[napi(object)]
 pub struct TcpConnectSettings {
@@ -35,22 +32,65 @@ pub struct TcpListenSettings {
     pub keep_alive: f64,
 }
 
+fn given(address: String, port: u16) -> Result<Option<SocketAddr>> {
+    if address.is_empty() {
+        return Ok(None);
+    }
+    socket_address(&Address { address, port }).map(Some)
+}
+
 #[napi]
 impl NativeEngine {
+    /// Opens a UDP socket here and now: nothing in it waits, and a request that needs one is answered without
+    /// a way to the engine and back. Returns 0 or the error's number; the engine has it with what is submitted
+    /// next. An empty address is none.
     #[napi(catch_unwind)]
-    pub fn open_socket(&mut self, socket: u32, settings: SocketSettings) -> Result<()> {
-        let counters = Arc::new(SocketCounters::default());
-        let local = settings.local.as_ref().map(socket_address).transpose()?;
-        let remote = settings.remote.as_ref().map(socket_address).transpose()?;
-        self.sockets.insert(socket, Arc::clone(&counters));
-        self.mailbox.command(Command::OpenSocket(OpenSocket {
-            socket,
+    pub fn open_socket(
+        &mut self,
+        socket: u32,
+        remote: String,
+        remote_port: u16,
+        local: String,
+        local_port: u16,
+        buffer_size: f64,
+    ) -> Result<i32> {
+        let remote = given(remote, remote_port)?;
+        let local = match (given(local, local_port)?, remote) {
+            (Some(local), _) => local,
+            (None, Some(remote)) => any_like(remote),
+            (None, None) => SocketAddr::from(([0, 0, 0, 0], 0)),
+        };
+        let opening = Opening {
             local,
             remote,
-            buffer: settings.buffer_size.map(|size| size as usize),
-            counters,
-        }));
-        Ok(())
+            dual_stack: false,
+            buffer: (buffer_size > 0.0).then_some(buffer_size as usize),
+            shared: false,
+        };
+        let os = match PlainSocket::open(&opening) {
+            Ok(os) => os,
+            Err(error) => return Ok(errno(&error)),
+        };
+        let counters = Arc::new(SocketCounters::default());
+        self.sockets
+            .insert(socket, (os.local, Arc::clone(&counters)));
+        self.mailbox
+            .command_quietly(Command::AdoptSocket(AdoptSocket {
+                socket,
+                os,
+                remote,
+                counters,
+            }));
+        Ok(0)
+    }
+
+    /// Where a UDP socket is bound.
+    #[napi(catch_unwind)]
+    pub fn socket_address(&self, socket: u32) -> Option<Address> {
+        self.sockets.get(&socket).map(|(local, _)| Address {
+            address: local.ip().to_canonical().to_string(),
+            port: local.port(),
+        })
     }
 
     #[napi(catch_unwind)]

@@ -2,6 +2,7 @@ import type { ResponseHead } from '../http/request.js';
 import type { Fields } from '../protocol/fields.js';
 import type { HttpVersion } from '../protocol/reset-reason.js';
 import type { ViaVerdict } from '../relay/via.js';
+import type { Asking } from '../tunnel/asker.js';
 import type { Hop } from '../upstream/hop.js';
 import { credentialField, type User } from './credentials.js';
 import type { Decide } from './decision.js';
@@ -66,7 +67,7 @@ export class Admission {
   }
 
   /** The checks in order; each may say no. */
-  async admit(signal: AbortSignal): Promise<Admitted | Refusal> {
+  async admit(asker: Asking): Promise<Admitted | Refusal> {
     const { parts, ask, claimed } = this;
     const { routed } = ask;
     if (routed.kind === 'elsewhere') return refusal('ERR_NOT_FOUND', 'no template has this path');
@@ -90,7 +91,9 @@ export class Admission {
     if (wrong) return wrong;
     const came: ViaVerdict = parts.loops.came(ask.fields);
     if (came.kind === 'loop') return refusal('ERR_LOOP', came.detail);
-    const route = parts.decide ? await this.decided(parts.decide, target, user, signal) : { hop: parts.via };
+    const route = parts.decide
+      ? await this.decided(parts.decide, target, user, asker.signal)
+      : { hop: parts.via };
     if ('kind' in route) return route;
     ask.admitted?.();
     return { kind: 'admitted', user, target, hop: route.hop, via: came.members };

@@ -1,4 +1,5 @@
 import { isIP } from 'node:net';
+import type { Asking } from '../tunnel/asker.js';
 import type { NameResolution } from './name-resolution.js';
 import { type Refusal, refusal } from './refusal.js';
 import type { AskedTarget } from './target-route.js';
@@ -18,7 +19,7 @@ export async function allowedAddresses(
   { host }: AskedTarget,
   tcpPort: number | undefined,
   owner: string,
-  signal: AbortSignal,
+  asker: Asking,
 ): Promise<readonly string[] | Refusal> {
   const rules = options.rules();
   let name: string | undefined;
@@ -27,7 +28,7 @@ export async function allowedAddresses(
     name = host;
     const denied = rules.judgeName(name);
     if (denied) return refusal(denied.code, denied.reason);
-    const found = await resolved(options.names, name, owner, signal);
+    const found = await resolved(options.names, name, owner, asker.signal);
     if ('kind' in found) return found;
     candidates = found;
   }

@@ -41,11 +41,9 @@ export async function dialUdp(
   addresses: readonly string[],
   port: number,
   handler: UdpSocketHandler,
-  signal: AbortSignal,
 ): Promise<UdpDial> {
   let last: UdpDial = { kind: 'failed', problem: 'host-unreachable', errno: 'EHOSTUNREACH' };
   for (const address of addresses) {
-    if (signal.aborted) break;
     const remote = { address, port };
     try {
       const socket = await sockets.open({ remote, bufferSize: SOCKET_BUFFER }, handler);

@@ -117,7 +117,7 @@ export function forwardRequest(
   };
 
   const start = async (): Promise<void> => {
-    const outcome = await admission.admit(gone.signal);
+    const outcome = await admission.admit(gone);
     if (over) return;
     if (outcome.kind === 'refused') {
       refuse(outcome);

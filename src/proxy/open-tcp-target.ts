@@ -39,7 +39,7 @@ export async function openTcpTarget(
   handler: ByteSideHandler,
   signal: AbortSignal,
 ): Promise<OpenWay<ByteSide> | Refusal> {
-  const allowed = await allowedAddresses(options, target, target.port, user.name, signal);
+  const allowed = await allowedAddresses(options, target, target.port, user.name, { signal });
   if ('kind' in allowed) return allowed;
   const { clock, tcpSockets } = options;
   const { connectTimeout } = options.limits();

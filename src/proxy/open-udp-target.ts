@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../protocol/failures.js';
 import type { UdpProblem, UdpSocket, UdpSocketHandler, UdpSockets } from '../quic/udp-socket.js';
+import type { Asking } from '../tunnel/asker.js';
 import type { Admitted } from './admission.js';
 import { type AllowedAddressesOptions, allowedAddresses } from './allowed-addresses.js';
 import { dialUdp } from './dial-udp.js';
@@ -30,11 +31,11 @@ export async function openUdpTarget(
   options: OpenUdpTargetOptions,
   { target, user }: Admitted,
   handler: UdpSocketHandler,
-  signal: AbortSignal,
+  asker: Asking,
 ): Promise<OpenWay<UdpSocket> | Refusal> {
-  const allowed = await allowedAddresses(options, target, undefined, user.name, signal);
+  const allowed = await allowedAddresses(options, target, undefined, user.name, asker);
   if ('kind' in allowed) return allowed;
-  const dialled = await dialUdp(options.sockets, allowed, target.port, handler, signal);
+  const dialled = await dialUdp(options.sockets, allowed, target.port, handler);
   if (dialled.kind === 'failed') return refusal(codeOfProblem[dialled.problem], dialled.errno);
   return { kind: 'open', far: dialled.socket, remote: dialled.remote, behind: [] };
 }

@@ -4,6 +4,7 @@ import type { SocketAddress } from '../quic/address.js';
 import type { HopAnswer } from '../relay/hop-answer.js';
 import type { NextHop } from '../relay/next-hop.js';
 import type { Relay, RelayRequest } from '../relay/relay.js';
+import type { Asking } from '../tunnel/asker.js';
 import type { Admitted } from './admission.js';
 import { openVia } from './open-via.js';
 import type { Refusal } from './refusal.js';
@@ -24,7 +25,7 @@ export interface OpenWay<Far> {
 /** The two ways to a target, for one kind of tunnel. None of them rejects. */
 export interface TargetWays<Handler, Far> {
   readonly kind: 'udp' | 'tcp';
-  direct(admitted: Admitted, handler: Handler, signal: AbortSignal): Promise<OpenWay<Far> | Refusal>;
+  direct(admitted: Admitted, handler: Handler, asker: Asking): Promise<OpenWay<Far> | Refusal>;
   via(
     relay: Relay,
     hop: NextHop,
@@ -43,12 +44,12 @@ export async function openWay<Handler, Far>(
   admitted: Admitted,
   received: HttpVersion,
   handler: Handler,
-  signal: AbortSignal,
+  asker: Asking,
 ): Promise<OpenWay<Far> | Refusal> {
   const { hop, target, via } = admitted;
   const { relay } = parts;
-  if (hop === undefined || !relay) return ways.direct(admitted, handler, signal);
+  if (hop === undefined || !relay) return ways.direct(admitted, handler, asker);
   return openVia(relay, parts.rules(), hop, target, ways.kind, (next) =>
-    ways.via(relay, next, { target, via, received }, handler, signal),
+    ways.via(relay, next, { target, via, received }, handler, asker.signal),
   );
 }

@@ -5,6 +5,7 @@ import type { TcpSockets } from '../quic/tcp-socket.js';
 import type { UdpSockets } from '../quic/udp-socket.js';
 import type { Relay } from '../relay/relay.js';
 import type { LoopGuard } from '../relay/via.js';
+import { Line, type Place } from '../tables/line.js';
 import type { DataPath } from '../tunnel/data-path.js';
 import { createEarlyRoom } from '../tunnel/udp/early-payloads.js';
 import type { Hop } from '../upstream/hop.js';
@@ -72,9 +73,9 @@ const LEAVING = 1.25;
 
 export function createProxyCore(options: ProxyCoreOptions): ProxyCore {
   const { clock, events, limits } = options;
-  const guests = new Set<Guest>();
+  const guests = new Line<Guest>();
   /** Guests without valid credentials, in the order in which they came. */
-  const strangers = new Set<Guest>();
+  const strangers = new Line<Guest>();
   const perAddress = createUsage();
   const tunnels = createTunnelRegistry(() => limits);
   let rules = options.rules;
@@ -132,7 +133,7 @@ export function createProxyCore(options: ProxyCoreOptions): ProxyCore {
     const ways = tcpWays(parts, { kind: 'connect' });
     return createOriginAgents(clock, (admitted, handler, signal) =>
       withinTime(
-        (limit) => openWay(parts, ways, admitted, received, handler, limit),
+        (limit) => openWay(parts, ways, admitted, received, handler, { signal: limit }),
         ({ far }) => ways.discard(far),
         signal,
         clock,
@@ -147,15 +148,19 @@ export function createProxyCore(options: ProxyCoreOptions): ProxyCore {
   };
   /** The stranger who came first goes, so that strangers alone never keep users out. */
   const makeRoom = (): boolean => {
-    const [first] = strangers;
+    const { first } = strangers;
     if (!first || guests.size >= limits.connections * LEAVING) return false;
-    strangers.delete(first);
+    strangers.leaveFirst();
     first.connection.close('excessive-load');
     return true;
   };
 
   const welcome = (connection: HttpServerConnection): { guest: Guest; leave: () => void } => {
     const { address } = connection.remoteAddress;
+    let stranger: Place<Guest> | undefined;
+    const known = (): void => {
+      if (stranger) strangers.leave(stranger);
+    };
     const guest: Guest = {
       id: ++lastGuest,
       requests: 0,
@@ -168,11 +173,11 @@ export function createProxyCore(options: ProxyCoreOptions): ProxyCore {
         from: addressKey(address),
         timeout: LOGIN_TIMEOUT,
         generation: () => generation,
-        becameKnown: () => strangers.delete(guest),
+        becameKnown: known,
       }),
     };
-    guests.add(guest);
-    if (!guest.login.known) strangers.add(guest);
+    const place = guests.join(guest);
+    if (!guest.login.known) stranger = strangers.join(guest);
     perAddress.add(addressKey(address));
     const strangerTimer = clock.setTimeout(() => {
       if (!guest.login.known) connection.close('unauthenticated');
@@ -194,8 +199,8 @@ export function createProxyCore(options: ProxyCoreOptions): ProxyCore {
     return {
       guest,
       leave() {
-        if (!guests.delete(guest)) return;
-        strangers.delete(guest);
+        if (!guests.leave(place)) return;
+        known();
         perAddress.remove(addressKey(address));
         clock.clearTimeout(strangerTimer);
         clock.clearTimeout(idleTimer);
@@ -250,7 +255,7 @@ export function createProxyCore(options: ProxyCoreOptions): ProxyCore {
     for (const tunnel of running) tunnel.end();
     grace = clock.setTimeout(
       () => {
-        for (const { connection } of [...guests]) connection.close('shutdown');
+        for (const { connection } of guests) connection.close('shutdown');
       },
       running.length === 0 ? 0 : END_GRACE,
     );
@@ -276,7 +281,7 @@ export function createProxyCore(options: ProxyCoreOptions): ProxyCore {
       if (!draining) {
         draining = true;
         events.emit({ event: 'draining', timeout });
-        for (const { connection } of [...guests]) connection.drain();
+        for (const { connection } of guests) connection.drain();
       }
       const deadline = clock.setTimeout(endTunnels, timeout);
       await allGone();

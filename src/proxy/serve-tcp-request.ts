@@ -105,7 +105,7 @@ function serveTcpRequest(
   const serving: TcpServing = serveTcp(
     stream,
     form,
-    (handler, gone, stop) => tunnel.dial(tcpWays(parts, form), running, handler, gone, stop),
+    (handler, asker) => tunnel.dial(tcpWays(parts, form), running, handler, asker),
     {
       clock: parts.clock,
       idleTimeout: tcpIdleTimeout,

@@ -2,6 +2,7 @@ import type { ResponseHead } from '../http/request.js';
 import type { Fields } from '../protocol/fields.js';
 import { formatProxyStatus } from '../protocol/proxy-status.js';
 import { formatHostPort } from '../protocol/target.js';
+import type { Asker } from '../tunnel/asker.js';
 import type { SideEnd } from '../tunnel/side-end.js';
 import { Admission, type Admitted, type TargetAsk } from './admission.js';
 import type { TunnelDescription, TunnelEndReason } from './events.js';
@@ -45,36 +46,34 @@ export class ServedTunnel<Handler, Far> {
 
   /**
    * Finds out whether the request is granted, and reaches its target. `running` is asked for once the tunnel is
-   * open. `gone` aborts when the client goes away, and `stop`, which is called when this takes too long, makes it
-   * abort as well. Never rejects.
+   * open. The asker is sent away when this takes too long. Never rejects.
    */
   async dial(
     ways: TargetWays<Handler, Far>,
     running: RunningFrom,
     handler: Handler,
-    gone: AbortSignal,
-    stop: () => void,
+    asker: Asker,
   ): Promise<DialOutcome<Far>> {
     const { parts, admission, ask } = this;
     const discard = ({ far }: OpenWay<Far>): void => ways.discard(far);
     let admitted: Admitted | undefined;
     let late = false;
     const open = async (): Promise<OpenWay<Far> | Refusal> => {
-      const outcome = await admission.admit(gone);
+      const outcome = await admission.admit(asker);
       if (outcome.kind === 'refused') return outcome;
       admitted = outcome;
-      return openWay(parts, ways, outcome, ask.version, handler, gone);
+      return openWay(parts, ways, outcome, ask.version, handler, asker);
     };
     const tooLate = (): void => {
-      late = !gone.aborted;
-      stop();
+      late = !asker.gone;
+      asker.leave();
     };
     const way = await beforeTimeout(open, discard, tooLate, parts.clock, parts.limits().openTimeout);
     if (way.kind === 'refused') {
-      const silent = gone.aborted && !late;
+      const silent = asker.gone && !late;
       return { kind: 'refused', head: silent ? admission.refuseSilently(way) : admission.refuse(way) };
     }
-    if (gone.aborted || parts.draining() || !admitted) {
+    if (asker.gone || parts.draining() || !admitted) {
       discard(way);
       const refused = refusal('ERR_DRAINING', 'the proxy is draining');
       return { kind: 'refused', head: admission.refuseSilently(refused) };

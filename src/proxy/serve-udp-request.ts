@@ -21,8 +21,8 @@ import type { RunningTunnel } from './tunnel-registry.js';
 function udpWays(parts: ProxyParts): TargetWays<UdpFarHandler, UdpFarSide> {
   return {
     kind: 'udp',
-    async direct(admitted, handler, signal) {
-      const way = await openUdpTarget(parts, admitted, handler, signal);
+    async direct(admitted, handler, asker) {
+      const way = await openUdpTarget(parts, admitted, handler, asker);
       if (way.kind === 'refused' || parts.dataPath === 'js') return way;
       return { ...way, far: new SocketFarSide(way.far) };
     },
@@ -85,7 +85,7 @@ export function serveUdpRequest(
   const running = (description: TunnelDescription): RunningTunnel => new RunningUdp(description, serving);
   const serving: UdpServing = serveUdp(
     stream,
-    (handler, gone, stop) => tunnel.dial(udpWays(parts), running, handler, gone, stop),
+    (handler, asker) => tunnel.dial(udpWays(parts), running, handler, asker),
     {
       clock: parts.clock,
       idleTimeout: parts.limits().udpIdleTimeout,

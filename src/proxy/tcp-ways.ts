@@ -11,7 +11,7 @@ import type { ProxyParts } from './serve-request.js';
 export function tcpWays(parts: ProxyParts, form: TcpForm): TargetWays<ByteSideHandler, ByteSide> {
   return {
     kind: 'tcp',
-    direct: (admitted, handler, signal) => openTcpTarget(parts, admitted, handler, signal),
+    direct: (admitted, handler, asker) => openTcpTarget(parts, admitted, handler, asker.signal),
     via: (relay, hop, request, handler, signal) => relay.openTcp(hop, form, request, handler, signal),
     discard: (far) => far.reset('cancelled'),
   };

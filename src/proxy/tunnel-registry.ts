@@ -1,4 +1,5 @@
 import type { ResetReason } from '../protocol/reset-reason.js';
+import { Line, type Place } from '../tables/line.js';
 import type { TunnelCounters, TunnelDescription } from './events.js';
 import { addressKey, createUsage, type LimitReached, type ProxyLimits } from './limits.js';
 
@@ -41,7 +42,7 @@ export interface TunnelRegistry {
 
 /** What places are counted in. */
 class Book {
-  readonly running = new Set<RunningTunnel>();
+  readonly running = new Line<RunningTunnel>();
   readonly users = createUsage();
   readonly addresses = createUsage();
   readonly connections = createUsage();
@@ -54,9 +55,9 @@ class Book {
 }
 
 /** A class because there are thousands. */
-class Place implements TunnelPlace {
+class TakenPlace implements TunnelPlace {
   private user: string | undefined;
-  private tunnel: RunningTunnel | undefined;
+  private tunnel: Place<RunningTunnel> | undefined;
   private released = false;
   private forwarding = false;
 
@@ -82,8 +83,7 @@ class Place implements TunnelPlace {
 
   opened(tunnel: RunningTunnel): void {
     if (this.released || this.tunnel) return;
-    this.tunnel = tunnel;
-    this.book.running.add(tunnel);
+    this.tunnel = this.book.running.join(tunnel);
     this.book.opened++;
   }
 
@@ -104,7 +104,7 @@ class Place implements TunnelPlace {
       book.addresses.remove(this.from);
       book.users.remove(this.user);
     }
-    if (this.tunnel) book.running.delete(this.tunnel);
+    if (this.tunnel) book.running.leave(this.tunnel);
     if (this.forwarding) book.forwarding--;
   }
 }
@@ -116,7 +116,7 @@ export function createTunnelRegistry(limits: () => ProxyLimits): TunnelRegistry 
       const on = String(connection);
       if (book.connections.count(on) >= limits().tunnelsPerConnection) return 'connection';
       book.connections.add(on);
-      return new Place(book, on, addressKey(address));
+      return new TakenPlace(book, on, addressKey(address));
     },
     running: () => book.running,
     get places() {

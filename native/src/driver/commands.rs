@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use rustc_hash::FxHashMap;
 
-use crate::command::{Command, Connect, Listen, OpenSocket};
+use crate::command::{AdoptSocket, Command, Connect, Listen};
 use crate::driver::{Driver, Source};
 use crate::quic::connection::Connection;
 use crate::quic::endpoint::{Endpoint, Role, Server, endpoint_config};
@@ -16,7 +16,6 @@ use crate::quic::packet_path::PacketPath;
 use crate::quic::secret::Secret;
 use crate::seam::completion::Kind;
 use crate::udp::os_socket::{ENDPOINT_BUFFER, Opening, OsSocket, any_like};
-use crate::udp::plain_socket::PlainSocket;
 use crate::udp::target::TargetSocket;
 
 /// Puts `value` at `index`, growing the table.
@@ -33,7 +32,7 @@ impl Driver {
         match command {
             Command::Listen(listen) => self.listen(*listen),
             Command::Connect(connect) => self.connect(*connect),
-            Command::OpenSocket(open) => self.open_socket(open),
+            Command::AdoptSocket(adopt) => self.adopt_socket(adopt),
             Command::PrepareJoin(join) => self.prepare_join(&join),
             Command::ConnectTcp(connect) => self.connect_tcp(connect),
             Command::ListenTcp(listen) => self.listen_tcp(&listen),
@@ -209,46 +208,25 @@ impl Driver {
         }
     }
 
-    fn open_socket(&mut self, open: OpenSocket) {
-        match self.try_open_socket(&open) {
-            Ok(os) => {
-                self.out
-                    .begin(Kind::UdpOpened, open.socket)
-                    .word(0)
-                    .address(os.local)
-                    .end();
-                let socket = TargetSocket::new(open.socket, os, open.remote, open.counters);
-                place(&mut self.sockets, open.socket, Box::new(socket));
-            }
-            Err(error) => self
-                .out
-                .begin(Kind::UdpOpened, open.socket)
-                .word(errno(&error) as u32)
-                .address(SocketAddr::from(([0, 0, 0, 0], 0)))
-                .end(),
-        }
-    }
-
-    fn try_open_socket(&mut self, open: &OpenSocket) -> io::Result<PlainSocket> {
-        let local = match (open.local, open.remote) {
-            (Some(local), _) => local,
-            (None, Some(remote)) => any_like(remote),
-            (None, None) => SocketAddr::from(([0, 0, 0, 0], 0)),
-        };
-        let mut os = PlainSocket::open(&Opening {
-            local,
-            remote: open.remote,
-            dual_stack: false,
-            buffer: open.buffer,
-            shared: false,
-        })?;
-        #[cfg(target_os = "linux")]
+    fn adopt_socket(&mut self, adopt: AdoptSocket) {
+        let AdoptSocket {
+            socket,
+            mut os,
+            remote,
+            counters,
+        } = adopt;
+        // An error of the kernel's own memory: the socket is there, and is dead.
+        if self
+            .register(&mut os.socket, Source::Socket(socket))
+            .is_err()
         {
-            use std::os::fd::AsRawFd;
-            crate::udp::error_queue::prepare(os.socket.as_raw_fd(), local.is_ipv6())?;
+            self.out
+                .begin(Kind::UdpProblem, socket)
+                .word(libc::EIO as u32)
+                .end();
         }
-        self.register(&mut os.socket, Source::Socket(open.socket))?;
-        Ok(os)
+        let target = TargetSocket::new(socket, os, remote, counters);
+        place(&mut self.sockets, socket, Box::new(target));
     }
 }
 

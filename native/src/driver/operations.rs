@@ -288,7 +288,8 @@ impl Driver {
         };
         if let Some(socket) = socket.take() {
             socket.count_kernel_drops();
-            self.out.begin(Kind::UdpClosed, index).end();
+            // JavaScript has let go of it already.
+            self.out.begin(Kind::UdpClosed, index).end_quietly();
             if let Some(splice) = &socket.splice {
                 self.forget_splice(splice);
             }

@@ -30,7 +30,6 @@ pub enum Kind {
     Statistics = 17,
     EndpointClosed = 18,
     Address = 19,
-    UdpOpened = 20,
     UdpPacket = 21,
     UdpSpace = 22,
     UdpProblem = 23,

@@ -83,11 +83,15 @@ impl Mailbox {
     }
 
     pub fn command(&self, command: Command) {
+        self.command_quietly(command);
+        self.wake_engine();
+    }
+
+    /// A command for which the engine is not woken: something will be submitted soon.
+    pub fn command_quietly(&self, command: Command) {
         let mut inbox = lock(&self.inbox);
         let at = inbox.operations.len();
         inbox.commands.push((at, command));
-        drop(inbox);
-        self.wake_engine();
     }
 
     /// Copies whole records into `target`; returns the bytes copied.

@@ -135,6 +135,9 @@ impl OsSocket {
 /// A socket as asked for, in the system's hands.
 pub fn bind(opening: &Opening) -> io::Result<std::net::UdpSocket> {
     let domain = Domain::for_address(opening.local);
+    #[cfg(target_os = "linux")]
+    let socket = Socket::new(domain, Type::DGRAM.nonblocking(), Some(Protocol::UDP))?;
+    #[cfg(not(target_os = "linux"))]
     let socket = Socket::new(domain, Type::DGRAM, Some(Protocol::UDP))?;
     if domain == Domain::IPV6 {
         socket.set_only_v6(!opening.dual_stack)?;
@@ -144,6 +147,7 @@ pub fn bind(opening: &Opening) -> io::Result<std::net::UdpSocket> {
         let _ = socket.set_recv_buffer_size(bytes);
         let _ = socket.set_send_buffer_size(bytes);
     }
+    #[cfg(not(target_os = "linux"))]
     socket.set_nonblocking(true)?;
     #[cfg(target_os = "linux")]
     if opening.shared {

@@ -9,12 +9,13 @@ use std::mem;
 use std::net::SocketAddr;
 use std::os::fd::{AsRawFd, RawFd};
 use std::ptr;
+use std::sync::OnceLock;
 
 use mio::net::UdpSocket;
 use quinn_udp::Transmit;
 use socket2::SockAddr;
 
-use crate::udp::error_queue::set;
+use crate::udp::error_queue::{prepare, set};
 use crate::udp::os_socket::{Opening, Received, SEGMENTS, bind};
 use crate::udp::scratch::Scratch;
 
@@ -34,7 +35,16 @@ pub struct PlainSocket {
     joining: Cell<bool>,
 }
 
+/// Packets in one segmented send, as this system has it: the first socket finds out.
+fn segments_of(fd: RawFd) -> usize {
+    static SEGMENTED: OnceLock<bool> = OnceLock::new();
+    // Size 0 turns segmentation off, and fails where it is unknown.
+    let known = SEGMENTED.get_or_init(|| set(fd, libc::SOL_UDP, libc::UDP_SEGMENT, 0).is_ok());
+    if *known { SEGMENTS } else { 1 }
+}
+
 impl PlainSocket {
+    /// DF on every packet, and ICMP errors told.
     pub fn open(opening: &Opening) -> io::Result<Self> {
         let socket = bind(opening)?;
         let fd = socket.as_raw_fd();
@@ -42,17 +52,13 @@ impl PlainSocket {
             // Where it is missing, the kernel's path MTU alone decides.
             let _ = set(fd, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, 1);
         }
-        // Size 0 turns segmentation off, and fails where it is unknown.
-        let segments = match set(fd, libc::SOL_UDP, libc::UDP_SEGMENT, 0) {
-            Ok(()) => SEGMENTS,
-            Err(_) => 1,
-        };
+        prepare(fd, opening.local.is_ipv6())?;
         let local = socket.local_addr()?;
         Ok(Self {
             socket: UdpSocket::from_std(socket),
             local,
             remote: opening.remote,
-            segments: Cell::new(segments),
+            segments: Cell::new(segments_of(fd)),
             joining: Cell::new(false),
         })
     }

@@ -6,6 +6,7 @@ import { createHpackEncoder } from '../../protocol/hpack/encoder.js';
 import type { Http2Session, Http2SessionHandler, Http2Settings } from '../../quic/http2-session.js';
 import type { TcpEnd } from '../../quic/tcp-socket.js';
 import type { SharedRoom } from '../../quic/write-gauge.js';
+import { NumberTable } from '../../tables/number-table.js';
 import type { ConnectionClose } from '../connection.js';
 import { lingerTime } from '../tcp/hang-up.js';
 import { lossOf } from '../tcp/loss.js';
@@ -21,7 +22,7 @@ export interface H2Connection {
   readonly session: Http2Session;
   readonly limits: H2Limits;
   /** Streams that have no outcome yet. */
-  readonly streams: ReadonlyMap<number, RequestStream>;
+  readonly streams: { readonly size: number };
   readonly pings: Pings;
   /** Why it is over, or ending now. */
   readonly cause: ConnectionClose | undefined;
@@ -77,7 +78,7 @@ export function createH2Connection(
   side: H2Side,
 ): { readonly connection: H2Connection; readonly carrierHandler: ByteCarrierHandler } {
   const { clock, limits, role } = options;
-  const streams = new Map<number, RequestStream>();
+  const streams = new NumberTable<RequestStream>();
   const decoder = createHpackDecoder();
   const { encode } = createHpackEncoder();
   let cause: ConnectionClose | undefined;
@@ -108,7 +109,7 @@ export function createH2Connection(
   const loseAll = (): void => {
     if (!cause) return;
     const { reason, detail } = cause;
-    for (const stream of [...streams.values()]) stream.finish({ kind: 'lost', reason, detail });
+    for (const stream of streams.values()) stream.finish({ kind: 'lost', reason, detail });
   };
   const closeIfIdle = (): void => {
     if (streams.size > 0 || !(draining || peerGoaway)) return;
@@ -168,7 +169,7 @@ export function createH2Connection(
       peerGoaway = true;
       lastProcessed = lastStream;
       // RFC 9113 section 6.8: streams above the last one named were not processed.
-      for (const stream of role === 'client' ? [...streams.values()] : []) {
+      for (const stream of role === 'client' ? streams.values() : []) {
         if (stream.id <= lastStream) continue;
         session.reset(stream.id, CANCEL);
         stream.finish(unprocessed);

@@ -1,9 +1,13 @@
 import type { Clock, Timer } from '../../clock/clock.js';
+import { Line, type Place } from '../../tables/line.js';
+
+/** A stream whose request head is awaited. */
+export type AwaitedHead<Stream> = Place<{ readonly stream: Stream; readonly deadline: number }>;
 
 /** Streams whose request head is awaited, all for the same time: one timer serves a connection. */
 export interface HeadDeadlines<Stream> {
-  add(stream: Stream): void;
-  remove(stream: Stream): void;
+  add(stream: Stream): AwaitedHead<Stream>;
+  remove(awaited: AwaitedHead<Stream>): void;
   clear(): void;
 }
 
@@ -13,35 +17,33 @@ export function createHeadDeadlines<Stream>(
   late: (stream: Stream) => void,
 ): HeadDeadlines<Stream> {
   // In the order of opening, which is that of the deadlines.
-  const waiting = new Map<Stream, number>();
+  const waiting = new Line<{ readonly stream: Stream; readonly deadline: number }>();
   let timer: Timer | undefined;
 
   const arm = (): void => {
-    if (timer) return;
-    for (const deadline of waiting.values()) {
-      timer = clock.setTimeout(expire, Math.max(0, deadline - clock.now()));
-      timer.unref();
-      return;
-    }
+    const { first } = waiting;
+    if (timer || !first) return;
+    timer = clock.setTimeout(expire, Math.max(0, first.deadline - clock.now()));
+    timer.unref();
   };
   const expire = (): void => {
     timer = undefined;
     const now = clock.now();
-    for (const [stream, deadline] of waiting) {
-      if (deadline > now) break;
-      waiting.delete(stream);
-      late(stream);
+    for (let { first } = waiting; first && first.deadline <= now; first = waiting.first) {
+      waiting.leaveFirst();
+      late(first.stream);
     }
     arm();
   };
 
   return {
     add(stream) {
-      waiting.set(stream, clock.now() + milliseconds);
+      const place = waiting.join({ stream, deadline: clock.now() + milliseconds });
       arm();
+      return place;
     },
-    remove(stream) {
-      waiting.delete(stream);
+    remove(awaited) {
+      waiting.leave(awaited);
     },
     clear() {
       waiting.clear();

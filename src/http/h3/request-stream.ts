@@ -7,6 +7,7 @@ import type { DatagramSplice } from '../../quic/datagram-splice.js';
 import type { QuicStream } from '../../quic/stream.js';
 import type { TcpSocket } from '../../quic/tcp-socket.js';
 import type { UdpSocket } from '../../quic/udp-socket.js';
+import type { Place } from '../../tables/line.js';
 import type { DatagramEnd, StreamOutcome, TunnelStream, TunnelStreamHandler } from '../tunnel-stream.js';
 import { DatagramSender } from './datagram-sender.js';
 import { type ContentRules, type MessageSink, PeerMessage } from './peer-message.js';
@@ -20,6 +21,8 @@ const { H3_NO_ERROR, H3_REQUEST_CANCELLED } = h3ErrorCodes;
  */
 export abstract class RequestStream implements TunnelStream, MessageSink {
   outcome: StreamOutcome | undefined;
+  /** Among the requests of its connection. */
+  place: Place<RequestStream> | undefined;
   protected quic: QuicStream | undefined;
   private handler: TunnelStreamHandler | undefined;
   private readonly message: PeerMessage;

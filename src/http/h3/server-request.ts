@@ -2,6 +2,7 @@ import { h3ErrorCodes } from '../../protocol/h3-error.js';
 import type { RequestHead, ResponseHead } from '../request.js';
 import type { ServerStream, StreamOutcome, TunnelStreamHandler } from '../tunnel-stream.js';
 import { readRequest, responseSection } from './field-sections.js';
+import type { AwaitedHead } from './head-deadlines.js';
 import { RequestStream } from './request-stream.js';
 import type { H3Session } from './session.js';
 
@@ -9,13 +10,15 @@ import type { H3Session } from './session.js';
 export interface ServerRequestHost {
   request(stream: ServerStream): TunnelStreamHandler;
   /** The head is awaited no longer: it came, or the stream is over. */
-  headSettled(request: RequestStream): void;
+  headSettled(awaited: AwaitedHead<RequestStream>): void;
   /** The client gave the request up before it was answered. */
   cancelled(): void;
 }
 
 /** A request as the server has it. */
 export class ServerRequest extends RequestStream implements ServerStream {
+  /** Until its head has come. */
+  awaited: AwaitedHead<RequestStream> | undefined;
   private requestHead: RequestHead | undefined;
   /** Of the final response, once it was given. */
   private status: number | undefined;
@@ -49,10 +52,15 @@ export class ServerRequest extends RequestStream implements ServerStream {
     else this.abort('internal-error');
   }
 
+  private headSettled(): void {
+    if (this.awaited) this.host.headSettled(this.awaited);
+    this.awaited = undefined;
+  }
+
   protected head(bytes: Uint8Array, start: number, end: number): void {
     const { head, length } = readRequest(bytes, start, end, this.session.limits.maxFieldSectionSize);
     this.requestHead = head;
-    this.host.headSettled(this);
+    this.headSettled();
     const datagrams = head.kind === 'extended';
     if (datagrams) this.allowDatagrams();
     this.handle(this.host.request(this));
@@ -77,7 +85,7 @@ export class ServerRequest extends RequestStream implements ServerStream {
   }
 
   protected ended(outcome: StreamOutcome): void {
-    this.host.headSettled(this);
+    this.headSettled();
     const cancelled = outcome.kind === 'reset' && outcome.reason === 'cancelled';
     if (cancelled && this.status === undefined) this.host.cancelled();
   }

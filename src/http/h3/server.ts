@@ -75,7 +75,7 @@ export function acceptH3(options: H3ServerOptions, accept: HttpAccept): QuicAcce
           const request = new ServerRequest(session, host);
           session.add(request);
           request.attach(stream);
-          heads.add(request);
+          request.awaited = heads.add(request);
           return new QuicEvents(request);
         },
         settings: () => undefined,

@@ -7,6 +7,8 @@ import { h3StreamTypes } from '../../protocol/h3-stream-type.js';
 import { varintLength } from '../../protocol/varint.js';
 import type { QuicCloseReason, QuicConnection, QuicConnectionHandler } from '../../quic/connection.js';
 import type { QuicStream, QuicStreamHandler } from '../../quic/stream.js';
+import { Line } from '../../tables/line.js';
+import { NumberTable } from '../../tables/number-table.js';
 import type { ConnectionClose } from '../connection.js';
 import { createRateLimit } from '../rate-limit.js';
 import { closeOf, type LocalClose } from './close-reason.js';
@@ -37,7 +39,7 @@ export interface H3Session {
   /** True once it is closing, whoever began. */
   readonly closing: boolean;
   /** Request streams that have no outcome yet. */
-  readonly requests: ReadonlySet<RequestStream>;
+  readonly requests: Iterable<RequestStream> & { readonly size: number };
   /** One above the highest request stream id that the peer opened. */
   readonly nextRequest: number;
   readonly closed: Promise<ConnectionClose>;
@@ -91,8 +93,8 @@ export function createH3Session(
 ): { readonly session: H3Session; readonly quicHandler: QuicConnectionHandler } {
   const { role, clock, limits } = options;
   const frameRules: H3FrameRules = { stream: 'request', role, maxHeaders: limits.maxFieldSectionSize };
-  const requests = new Set<RequestStream>();
-  const byQuarter = new Map<number, RequestStream>();
+  const requests = new Line<RequestStream>();
+  const byQuarter = new NumberTable<RequestStream>();
   const created = createCreatedStreams();
   const spendUnknown = createRateLimit(clock, limits.unknownStreams);
   let peerSettings: H3Settings | undefined;
@@ -118,7 +120,7 @@ export function createH3Session(
   };
   const loseAll = (close: ConnectionClose): void => {
     early.clear();
-    for (const request of [...requests]) {
+    for (const request of requests) {
       request.finish({ kind: 'lost', reason: close.reason, detail: close.detail });
     }
   };
@@ -180,7 +182,7 @@ export function createH3Session(
       return created.next * 4;
     },
     add(request) {
-      requests.add(request);
+      request.place = requests.join(request);
     },
     opened(request, streamId) {
       created.add(streamId / 4);
@@ -188,8 +190,8 @@ export function createH3Session(
       byQuarter.set(streamId / 4, request);
     },
     ended(request) {
-      const { id } = request;
-      requests.delete(request);
+      const { id, place } = request;
+      if (place) requests.leave(place);
       if (id >= 0) {
         byQuarter.delete(id / 4);
         early.forget(id / 4);

@@ -6,6 +6,7 @@ import type { SecureListener, SecureSocket } from '../../quic/secure-socket.js';
 import { TcpOpenError, type TcpSocketHandler } from '../../quic/tcp-socket.js';
 import type { CertificateAndKey, ServerTls } from '../../quic/tls.js';
 import { createSharedRoom } from '../../quic/write-gauge.js';
+import { Line } from '../../tables/line.js';
 import type { HttpAccept, HttpServerConnection } from '../connection.js';
 import { createH1Server } from '../h1/server-connection.js';
 import { type H2Limits, serverLimits } from '../h2/limits.js';
@@ -60,12 +61,12 @@ interface Served {
 
 /** HTTP/2 and HTTP/1.1 over TLS on one TCP port. Rejects with `QuicConfigurationError`. */
 export async function listenTcp(options: TcpListenOptions, accept: HttpAccept): Promise<TcpListener> {
-  const connections = new Set<HttpServerConnection>();
+  const connections = new Line<HttpServerConnection>();
   const serve = createServe(options, accept);
   const listener = await listenSecure(options, (socket) => {
     const { connection, socketHandler } = serve(socket);
-    connections.add(connection);
-    connection.closed.then(() => connections.delete(connection));
+    const place = connections.join(connection);
+    connection.closed.then(() => connections.leave(place));
     return socketHandler;
   });
   return {

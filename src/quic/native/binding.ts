@@ -46,12 +46,6 @@ export interface NativeConnectSettings {
   readonly virtualLocal?: SocketAddress;
 }
 
-export interface NativeSocketSettings {
-  readonly remote?: SocketAddress;
-  readonly local?: SocketAddress;
-  readonly bufferSize?: number;
-}
-
 export interface NativeTcpConnectSettings {
   readonly remote: SocketAddress;
   readonly local?: SocketAddress;
@@ -105,7 +99,16 @@ export interface NativeEngine {
   listen(endpoint: number, settings: NativeListenSettings, group?: NativeListenerGroup, shard?: number): void;
   setCertificates(endpoint: number, certificates: readonly NativeCertificate[]): void;
   connect(endpoint: number, settings: NativeConnectSettings): void;
-  openSocket(socket: number, settings: NativeSocketSettings): void;
+  /** 0 or the number of an error; an empty address is none. */
+  openSocket(
+    socket: number,
+    remote: string,
+    remotePort: number,
+    local: string,
+    localPort: number,
+    bufferSize: number,
+  ): number;
+  socketAddress(socket: number): SocketAddress | null;
   connectTcp(socket: number, settings: NativeTcpConnectSettings): void;
   listenTcp(listener: number, settings: NativeTcpListenSettings): void;
   connectSecure(socket: number, settings: NativeSecureConnectSettings): void;

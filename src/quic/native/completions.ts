@@ -162,9 +162,6 @@ function dispatchRare(
     case completion.rebound:
       context.endpoints[subject]?.rebound(reader.word(), reader.address());
       return;
-    case completion.udpOpened:
-      context.sockets[subject]?.opened(reader.word(), reader.address());
-      return;
     case completion.tcpOpened: {
       const socket = context.tcpSockets.get(subject);
       const errno = reader.word();

@@ -1,3 +1,4 @@
+import { NumberTable } from '../../tables/number-table.js';
 import type { SocketAddress } from '../address.js';
 import type {
   DatagramOutcome,
@@ -43,7 +44,7 @@ export class NativeConnection implements QuicConnection {
   localAddress: SocketAddress;
   maxDatagramSize: number;
   handler: QuicConnectionHandler | undefined;
-  readonly #streams = new Map<number, NativeStream>();
+  readonly #streams = new NumberTable<NativeStream>();
   readonly #requests = new Map<number, (statistics: QuicStatistics) => void>();
   #nextKey = 1;
   #nextRequest = 1;
@@ -208,7 +209,7 @@ export class NativeConnection implements QuicConnection {
     this.#last = last;
     for (const resolve of this.#requests.values()) resolve(last);
     this.#requests.clear();
-    const streams = [...this.#streams.values()];
+    const streams = this.#streams.values();
     this.#streams.clear();
     for (const stream of streams) guarded(() => stream.lost());
     this.handler?.closed(reason);

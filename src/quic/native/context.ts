@@ -1,3 +1,4 @@
+import type { NumberTable } from '../../tables/number-table.js';
 import type { SocketAddress } from '../address.js';
 import type { EngineThread } from '../engine-thread.js';
 import type { SharedRoom } from '../write-gauge.js';
@@ -25,7 +26,7 @@ export interface EngineContext {
   readonly freedEndpoints: number[];
   readonly freedSockets: number[];
   /** By number; those that the engine accepted have odd ones. */
-  readonly tcpSockets: Map<number, NativeTcpSocket>;
+  readonly tcpSockets: NumberTable<NativeTcpSocket>;
   readonly tcpListeners: Map<number, EngineListener>;
   /** The number of the next TCP socket or listener opened here. */
   nextTcp: number;

@@ -1,3 +1,4 @@
+import { NumberTable } from '../../tables/number-table.js';
 import type { QuicEngine } from '../engine.js';
 import type { EngineThread } from '../engine-thread.js';
 import { createSharedRoom, type SharedRoom } from '../write-gauge.js';
@@ -8,7 +9,7 @@ import { guarded } from './connection.js';
 import type { EngineContext } from './context.js';
 import { connect, listen } from './endpoints.js';
 import { createRecordReader } from './record-reader.js';
-import { operation } from './records.js';
+import { completion, operation } from './records.js';
 import { listenSecure } from './secure.js';
 import type { EngineShard } from './shard.js';
 import { joinShards } from './sharded-engine.js';
@@ -17,6 +18,12 @@ import { createSubmission } from './submission.js';
 import { createTcpSockets, loseTcp } from './tcp.js';
 
 export const mostShards = 64;
+
+/**
+ * Requests taken at once: their answers are on their way before the next are looked at, so that the engine and the
+ * client work meanwhile.
+ */
+const requestsAtOnce = 4;
 
 /** Full arenas drained in one turn of the event loop, so that others have theirs. */
 const turn = 4;
@@ -102,7 +109,7 @@ function createShard(
     sockets: [],
     freedEndpoints: [],
     freedSockets: [],
-    tcpSockets: new Map(),
+    tcpSockets: new NumberTable(),
     tcpListeners: new Map(),
     nextTcp: 2,
     writeRoom,
@@ -157,35 +164,51 @@ function createShard(
     },
   };
 
+  /** What is left of the last batch, in words of the arena. */
+  let [at, end] = [0, 0];
+  /** Dispatches what is left, up to the next request above the number; false where it stopped there. */
+  const dispatchBatch = (requests: { left: number }): boolean => {
+    const { words } = arena;
+    while (at < end) {
+      const head = words[at] as number;
+      const from = at;
+      if ((head & 0xff) === completion.streamOpened && requests.left-- <= 0) return false;
+      at += head >>> 8;
+      try {
+        dispatch(context, from, events);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+    return true;
+  };
   const drain = (): void => {
     const { submission } = context;
-    const { words, completions } = arena;
+    const { completions } = arena;
+    const requests = { left: requestsAtOnce };
     submission.hold(true);
     for (let round = 0; ; round++) {
-      if (round === turn) {
-        setImmediate(drain);
+      if (!dispatchBatch(requests) || round === turn) {
+        setImmediate(drainOn);
         break;
       }
       const length = native.drain(arena.bytes, completions);
       if (length === 0) break;
-      let at = completions >>> 2;
-      const end = at + (length >>> 2);
-      while (at < end) {
-        const next = at + ((words[at] as number) >>> 8);
-        try {
-          dispatch(context, at, events);
-        } catch (error) {
-          queueMicrotask(() => {
-            throw error;
-          });
-        }
-        at = next;
-      }
+      at = completions >>> 2;
+      end = at + (length >>> 2);
+      const small = length < (arena.bytes.length - completions) >>> 1;
+      if (small && dispatchBatch(requests)) break;
       submission.flush();
-      if (length < (arena.bytes.length - completions) >>> 1) break;
     }
     submission.hold(false);
     submission.flush();
+  };
+  /** What promises have brought about since goes before. */
+  const drainOn = (): void => {
+    context.submission.flush();
+    drain();
   };
 
   wakeUp.target = drain;

@@ -1,3 +1,4 @@
+import { NumberTable } from '../../tables/number-table.js';
 import type { ByteSpliceRequest } from '../byte-splice.js';
 import type { Http2Options, Http2Session, Http2SessionHandler, Http2Settings } from '../http2-session.js';
 import type { TcpEnd, TcpSocket } from '../tcp-socket.js';
@@ -28,7 +29,7 @@ interface Stream {
 
 /** The face of one HTTP/2 session in the engine. */
 export class NativeHttp2Session implements Http2Session {
-  readonly #streams = new Map<number, Stream>();
+  readonly #streams = new NumberTable<Stream>();
   readonly #client: boolean;
   #open = true;
 

@@ -19,7 +19,6 @@ export const completion = {
   statistics: 17,
   endpointClosed: 18,
   address: 19,
-  udpOpened: 20,
   udpPacket: 21,
   udpSpace: 22,
   udpProblem: 23,

@@ -16,13 +16,15 @@ import { type NativeSplice, spliceSocket } from './splice.js';
 /** Bytes that may wait to be sent on one socket. */
 const sendQueue = 1024 * 1024;
 
+const nowhere: SocketAddress = { address: '0.0.0.0', port: 0 };
+const unset: SocketAddress = { address: '', port: 0 };
+
 /** The face of one UDP socket in the engine. */
 export class NativeUdpSocket implements UdpSocket {
-  localAddress: SocketAddress = { address: '0.0.0.0', port: 0 };
+  #localAddress: SocketAddress | undefined;
   #queued = 0;
   #refused = 0;
   #open = true;
-  #settled = false;
   #last: UdpSocketStatistics | undefined;
   #splice: NativeSplice | undefined;
 
@@ -31,8 +33,15 @@ export class NativeUdpSocket implements UdpSocket {
     private readonly index: number,
     private readonly connected: boolean,
     readonly handler: UdpSocketHandler,
-    private readonly settle: (error?: UdpOpenError) => void,
-  ) {}
+  ) {
+    context.hold(1);
+  }
+
+  /** Asked for when it is wanted, which for a target's socket is hardly ever. */
+  get localAddress(): SocketAddress {
+    this.#localAddress ??= this.context.native.socketAddress(this.index) ?? undefined;
+    return this.#localAddress ?? nowhere;
+  }
 
   send(bytes: Uint8Array, start: number, end: number, to?: SocketAddress): 'sent' | 'dropped' {
     const cost = end - start + datagramOverhead;
@@ -68,23 +77,11 @@ export class NativeUdpSocket implements UdpSocket {
 
   close(): void {
     if (!this.#open) return;
-    this.#open = false;
+    this.#letGo();
     this.context.submission.simple(operation.closeSocket, this.index);
   }
 
   // what the engine tells
-
-  opened(errno: number, local: SocketAddress): void {
-    if (errno === 0) {
-      this.localAddress = local;
-      this.#settled = true;
-      this.settle();
-      return;
-    }
-    const name = errnoName(errno);
-    this.#gone();
-    this.settle(new UdpOpenError(udpProblem(name), name));
-  }
 
   packet(bytes: Uint8Array, start: number, end: number, from: number): void {
     if (this.#open) this.handler.packet(bytes, start, end, from ? this.context.addresses[from] : undefined);
@@ -104,44 +101,49 @@ export class NativeUdpSocket implements UdpSocket {
     this.#queued -= bytes;
   }
 
+  /** The engine has closed it: its number is free. */
   closed(): void {
     this.#last = this.#measure();
-    this.#gone();
-    if (!this.#settled) this.settle(new UdpOpenError('other', 'ECANCELED'));
-  }
-
-  #gone(): void {
-    this.#open = false;
-    this.#splice?.over();
+    if (this.#open) this.#letGo();
     this.context.native.forgetSocket(this.index);
     this.context.sockets[this.index] = undefined;
     this.context.freedSockets.push(this.index);
+  }
+
+  #letGo(): void {
+    this.#open = false;
+    this.#localAddress = this.connected ? (this.#localAddress ?? nowhere) : this.localAddress;
+    this.#splice?.over();
     this.context.hold(-1);
   }
 }
 
 /** The engine's sockets. */
 export function createUdpSockets(context: EngineContext): UdpSockets {
+  /** 0 or the number of an error. */
+  const opened = (index: number, { remote, local, bufferSize = 0 }: UdpSocketOptions): number => {
+    const [there, here] = [remote ?? unset, local ?? unset];
+    return context.native.openSocket(index, there.address, there.port, here.address, here.port, bufferSize);
+  };
   return {
-    open(options: UdpSocketOptions, handler: UdpSocketHandler): Promise<UdpSocket> {
-      if (!context.open) return Promise.reject(new UdpOpenError('other', 'ECANCELED'));
-      return new Promise((resolve, reject) => {
-        const index = freeIndex(context.sockets, context.freedSockets);
-        const socket = new NativeUdpSocket(context, index, options.remote !== undefined, handler, (error) => {
-          if (error) reject(error);
-          else resolve(socket);
-        });
-        context.submission.flush();
-        try {
-          context.native.openSocket(index, options);
-        } catch {
-          context.freedSockets.push(index);
-          reject(new UdpOpenError('other', 'EINVAL'));
-          return;
-        }
-        context.sockets[index] = socket;
-        context.hold(1);
-      });
+    async open(options: UdpSocketOptions, handler: UdpSocketHandler): Promise<UdpSocket> {
+      if (!context.open) throw new UdpOpenError('other', 'ECANCELED');
+      const index = freeIndex(context.sockets, context.freedSockets);
+      let errno: string | undefined;
+      try {
+        const number = opened(index, options);
+        if (number !== 0) errno = errnoName(number);
+      } catch {
+        errno = 'EINVAL';
+      }
+      if (errno !== undefined) {
+        context.freedSockets.push(index);
+        throw new UdpOpenError(udpProblem(errno), errno);
+      }
+      const socket = new NativeUdpSocket(context, index, options.remote !== undefined, handler);
+      context.sockets[index] = socket;
+      context.submission.soon();
+      return socket;
     },
   };
 }

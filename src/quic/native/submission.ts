@@ -17,6 +17,8 @@ const shortCopy = 48;
 export interface Submission {
   /** Hands over what was gathered; also before a call that goes its own way, so that order is kept. */
   flush(): void;
+  /** The engine was given something that it looks at with what is handed over next, which is done soon. */
+  soon(): void;
   /** While a drain runs it flushes at its end, and no microtask is needed. */
   hold(held: boolean): void;
   simple(kind: number, subject: number): void;
@@ -103,21 +105,30 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
   let used = 0;
   let held = false;
   let scheduled = false;
+  /** The engine is to be woken, whether or not there are operations. */
+  let awaited = false;
   /** The last record, while it is of bytes that more of the same may be added to: its first word, or -1. */
   let open = -1;
   let lastAddress: SocketAddress | undefined;
   let lastWords: Uint32Array = new Uint32Array(0);
 
   const flush = (): void => {
-    if (used === 0) return;
+    if (used === 0 && !awaited) return;
     const length = used;
     used = 0;
+    awaited = false;
     open = -1;
     native.submit(memory, length);
   };
   const flushLater = (): void => {
     scheduled = false;
     flush();
+  };
+  const schedule = (): void => {
+    if (held || scheduled) return;
+    scheduled = true;
+    // What the event loop has ready comes first: one crossing for all of it.
+    setImmediate(flushLater);
   };
   /** Makes room for a record and returns its first word. */
   const begin = (kind: number, subject: number, size: number): number => {
@@ -128,11 +139,7 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
     used += padded;
     words[at] = kind | ((padded >>> 2) << 8);
     words[at + 1] = subject;
-    if (!held && !scheduled) {
-      scheduled = true;
-      // What the event loop has ready comes first: one crossing for all of it.
-      setImmediate(flushLater);
-    }
+    schedule();
     return at;
   };
   const copy = (source: Uint8Array, start: number, end: number, to: number): void => {
@@ -164,6 +171,10 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
 
   return {
     flush,
+    soon() {
+      awaited = true;
+      schedule();
+    },
     hold: (value) => {
       held = value;
     },

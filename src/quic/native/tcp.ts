@@ -87,7 +87,7 @@ function listen(context: EngineContext, options: TcpListenOptions, accept: TcpAc
 /** The engine is gone, and with it all that is still open here. */
 export function loseTcp(context: EngineContext): void {
   for (const listener of [...context.tcpListeners.values()]) guarded(() => listener.gone());
-  for (const socket of [...context.tcpSockets.values()]) {
+  for (const socket of context.tcpSockets.values()) {
     guarded(() => socket.over({ kind: 'reset', by: 'local', errno: 'ECANCELED' }));
   }
 }

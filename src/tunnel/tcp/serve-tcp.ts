@@ -5,6 +5,7 @@ import { capsuleProtocolField } from '../../protocol/capsule-protocol.js';
 import { type Fields, singleField } from '../../protocol/fields.js';
 import type { ResetReason } from '../../protocol/reset-reason.js';
 import type { ByteSplice } from '../../quic/byte-splice.js';
+import { Asker } from '../asker.js';
 import { watchIdle } from '../idle-watch.js';
 import type { SideEnd } from '../side-end.js';
 import type { ByteSide, ByteSideHandler } from './byte-side.js';
@@ -27,12 +28,8 @@ export type TcpDialOutcome =
   /** The request is answered with this head and no content. */
   | { readonly kind: 'refused'; readonly head: ResponseHead };
 
-/** Reaches the target. The signal aborts when the client goes away, and when `stop` is called. */
-export type DialTcpFarSide = (
-  handler: ByteSideHandler,
-  signal: AbortSignal,
-  stop: () => void,
-) => Promise<TcpDialOutcome>;
+/** Reaches the target. The asker leaves when the client does; who takes too long may send it away. */
+export type DialTcpFarSide = (handler: ByteSideHandler, asker: Asker) => Promise<TcpDialOutcome>;
 
 /** Why a served tunnel ended, before what became of its stream. */
 export type TcpServingCause =
@@ -100,9 +97,6 @@ const DISCARDED_AT_ONCE = 64 * 1024;
 
 const nothing: TcpTunnelStatistics = { bytesIn: 0, bytesOut: 0 };
 
-/** The reason of the dial's signal; the default one would be made anew for each tunnel, with a stack. */
-const OVER = 'the tunnel is over';
-
 /**
  * The proxy's side of one request for a TCP tunnel: calls `dial` at once, answers with what comes of it, then
  * carries bytes between the stream and the far side. Bytes that come before that is ready wait in the stream,
@@ -117,8 +111,8 @@ export function serveTcp(
   const { clock, idleTimeout = TCP_IDLE_TIMEOUT } = options;
   const halfClosedTimeout = Math.min(idleTimeout, options.halfClosedTimeout ?? TCP_HALF_CLOSED_TIMEOUT);
   /** Until the dial has come to its end. */
-  const dialler = new AbortController();
-  let dialling: AbortController | undefined = dialler;
+  const asker = new Asker();
+  let dialling: Asker | undefined = asker;
   let phase: 'dialling' | 'open' | 'refused' | 'closed' = 'dialling';
   let cause: TcpServingCause | undefined;
   let outcome: StreamOutcome | undefined;
@@ -229,7 +223,7 @@ export function serveTcp(
   };
 
   near.attach(stream);
-  dial(joined.b, dialler.signal, () => dialler.abort(OVER)).then(dialled, () => {
+  dial(joined.b, asker).then(dialled, () => {
     if (phase === 'dialling') refuse({ status: 500, fields: [] });
   });
 
@@ -249,7 +243,7 @@ export function serveTcp(
         near.streamHandler.closed(how);
         if (phase === 'open') return;
         phase = 'closed';
-        dialling?.abort(OVER);
+        dialling?.leave();
         settle({ cause: cause ?? { kind: 'client' }, outcome: how });
       },
     },

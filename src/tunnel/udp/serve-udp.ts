@@ -8,6 +8,7 @@ import type { Fields } from '../../protocol/fields.js';
 import type { ResetReason } from '../../protocol/reset-reason.js';
 import type { DatagramSplice } from '../../quic/datagram-splice.js';
 import type { UdpProblem } from '../../quic/udp-socket.js';
+import { Asker } from '../asker.js';
 import { watchIdle } from '../idle-watch.js';
 import { reasonBehind, type SideEnd, sideEndOf } from '../side-end.js';
 import { CONTEXT_ZERO, MAX_UDP_PAYLOAD, payloadStart, UNKNOWN_CONTEXT } from './context.js';
@@ -28,12 +29,8 @@ export type UdpDialOutcome =
   /** The request is answered with this head and no content. */
   | { readonly kind: 'refused'; readonly head: ResponseHead };
 
-/** Reaches the target. The signal aborts when the client goes away, and when `stop` is called. */
-export type DialUdpFarSide = (
-  handler: UdpFarHandler,
-  signal: AbortSignal,
-  stop: () => void,
-) => Promise<UdpDialOutcome>;
+/** Reaches the target. The asker leaves when the client does; who takes too long may send it away. */
+export type DialUdpFarSide = (handler: UdpFarHandler, asker: Asker) => Promise<UdpDialOutcome>;
 
 /** Why a served tunnel ended, before what became of its stream. */
 export type UdpServingCause =
@@ -84,9 +81,6 @@ export interface UdpServingOptions {
 /** How long a client may leave its side open once this side has ended, milliseconds. */
 const LINGER = 5_000;
 
-/** The reason of the dial's signal; the default one would be made anew for each tunnel, with a stack. */
-const OVER = 'the tunnel is over';
-
 const ENDED: SideEnd = { kind: 'ended' };
 
 /** A dead socket, as opposed to one packet that the kernel refused. */
@@ -105,8 +99,8 @@ const isFatal: Record<UdpProblem, boolean> = {
 /** A class because there are thousands. */
 export class ServedUdp implements UdpServing {
   readonly closed: Promise<UdpServingEnd>;
-  /** Kept for as long as it may abort something. */
-  private dialling: AbortController | undefined = new AbortController();
+  /** Until the dial has come to its end. */
+  private dialling: Asker | undefined = new Asker();
   private readonly counters = zeroUdpTunnelStatistics();
   private early: EarlyPayloads | undefined;
   private phase: 'dialling' | 'open' | 'ending' | 'closed' = 'dialling';
@@ -160,7 +154,7 @@ export class ServedUdp implements UdpServing {
     binding.attach(this.stream);
     binding.start();
     if (!dialling) return;
-    dial(new FarEvents(this), dialling.signal, () => dialling.abort(OVER)).then(
+    dial(new FarEvents(this), dialling).then(
       (outcome) => this.dialled(outcome),
       () => {
         if (this.phase === 'dialling') this.refuse({ status: 500, fields: [] });
@@ -343,7 +337,7 @@ export class ServedUdp implements UdpServing {
   }
 
   private release(how: SideEnd): void {
-    this.dialling?.abort(OVER);
+    this.dialling?.leave();
     this.early?.clear();
     this.stopIdleWatch?.();
     this.stopIdleWatch = undefined;

@@ -67,7 +67,7 @@ async function opened(t: TestContext, form: TcpForm, secure: boolean, early = ''
       const made = serveTcp(
         stream,
         form,
-        async (handler, signal) => {
+        async (handler, { signal }) => {
           const remote = { address: '127.0.0.1', port: target.port };
           const socket = await world.server.connect({ remote }, socketSideHandler(handler), signal);
           return { kind: 'open', far: socketSide(socket), fields: [] };

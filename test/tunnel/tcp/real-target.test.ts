@@ -46,7 +46,7 @@ async function withTarget(
       const serving = serveTcp(
         stream,
         form,
-        async (handler, signal) => {
+        async (handler, { signal }) => {
           const remote = { address: '127.0.0.1', port };
           const socket = await engine.tcp.connect({ remote }, socketSideHandler(handler), signal);
           return { kind: 'open', far: socketSide(socket), fields: [] };

@@ -51,7 +51,7 @@ export async function tcpTunnelPair(
       const serving = serveTcp(
         stream,
         form,
-        async (handler, signal): Promise<TcpDialOutcome> => {
+        async (handler, { signal }): Promise<TcpDialOutcome> => {
           const other = await dial?.(signal);
           if (other) return other;
           const far = scriptedSide(handler);
