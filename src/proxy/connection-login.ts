@@ -1,6 +1,7 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import { BautaError } from '../protocol/bauta-error.js';
+import { Asker } from '../tunnel/asker.js';
 import type { Authenticate } from './authenticate.js';
 import { parseCredential, type User } from './credentials.js';
 
@@ -58,7 +59,7 @@ const STRANGER: LoginOutcome = { kind: 'stranger' };
 
 export function createConnectionLogin(options: LoginOptions): ConnectionLogin {
   const { clock } = options;
-  const closing = new AbortController();
+  const closing = new Asker();
   const running = new Map<string, Promise<LoginOutcome>>();
   let remembered: Remembered | undefined;
   let known = options.authenticate() === 'anyone';
@@ -85,7 +86,7 @@ export function createConnectionLogin(options: LoginOptions): ConnectionLogin {
       const authenticate = options.authenticate();
       if (authenticate === 'anyone') return ANYONE;
       if (value === undefined) return STRANGER;
-      const digest = createHash('sha256').update(value).digest('base64');
+      const digest = hash('sha256', value, 'base64');
       const generation = options.generation();
       if (
         remembered?.digest === digest &&
@@ -118,7 +119,7 @@ export function createConnectionLogin(options: LoginOptions): ConnectionLogin {
     get failures() {
       return failures;
     },
-    close: () => closing.abort(),
+    close: () => closing.leave(),
   };
 }
 

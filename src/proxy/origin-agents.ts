@@ -1,6 +1,7 @@
 import http, { type AgentOptions, type ClientRequest, type RequestOptions } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Clock } from '../clock/clock.js';
+import { Asker } from '../tunnel/asker.js';
 import { createByteDuplex } from '../tunnel/tcp/byte-duplex.js';
 import type { ByteSide, ByteSideHandler } from '../tunnel/tcp/byte-side.js';
 import type { Admitted } from './admission.js';
@@ -56,7 +57,7 @@ function nameOf({ user, target, hop }: Admitted): string {
 
 /** `open` judges each new connection anew. */
 export function createOriginAgents(clock: Clock, open: OpenOrigin): OriginAgents {
-  const closing = new AbortController();
+  const closing = new Asker();
   const make = (admitted: Admitted, keepAlive: boolean): http.Agent => {
     const agent = new http.Agent({ ...agentOptions, keepAlive });
     agent.createConnection = (_options, callback) => {
@@ -68,7 +69,7 @@ export function createOriginAgents(clock: Clock, open: OpenOrigin): OriginAgents
           return;
         }
         attach(way.far);
-        if (closing.signal.aborted) duplex.resetAndDestroy();
+        if (closing.gone) duplex.resetAndDestroy();
         else callback?.(null, duplex);
       });
       return undefined;
@@ -108,7 +109,7 @@ export function createOriginAgents(clock: Clock, open: OpenOrigin): OriginAgents
       return http.request({ ...options, host, port, agent, setHost: false, maxHeaderSize: HEAD_SIZE });
     },
     close() {
-      closing.abort();
+      closing.leave();
       for (const agent of agents.values()) agent.destroy();
     },
   };

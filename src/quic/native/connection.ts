@@ -212,7 +212,10 @@ export class NativeConnection implements QuicConnection {
     const streams = this.#streams.values();
     this.#streams.clear();
     for (const stream of streams) guarded(() => stream.lost());
-    this.handler?.closed(reason);
+    const { handler } = this;
+    // The engine has its number for some time more; what hangs on it need not wait.
+    this.handler = undefined;
+    handler?.closed(reason);
   }
 }
 
