@@ -6,7 +6,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use napi::bindgen_prelude::{Env, Error, Function, Result, Status, Uint8Array};
+use napi::bindgen_prelude::{Env, Error, Function, Result, Status, Uint8ArraySlice};
 use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
@@ -100,14 +100,14 @@ impl NativeEngine {
 
     /// Hands over the operations in the first `length` bytes of `arena`.
     #[napi(catch_unwind)]
-    pub fn submit(&self, arena: Uint8Array, length: u32) {
+    pub fn submit(&self, arena: &[u8], length: u32) {
         let length = (length as usize).min(arena.len());
         self.mailbox.submit(&arena[..length]);
     }
 
     /// Copies completions into `arena` from `offset` on; returns the bytes written.
     #[napi(catch_unwind)]
-    pub fn drain(&self, mut arena: Uint8Array, offset: u32) -> u32 {
+    pub fn drain(&self, mut arena: Uint8ArraySlice<'_>, offset: u32) -> u32 {
         // SAFETY: the array belongs to the thread that this is called on, and nothing else of this
         // thread runs meanwhile.
         let target = unsafe { arena.as_mut() };

@@ -130,7 +130,10 @@ for (const version of versions) {
       assert.equal(field(fields, 'x-secret'), undefined);
       assert.equal(field(fields, 'alt-svc'), undefined, "the proxy's own Alt-Svc is not the origin's");
       await connection.close();
-      const told = world.events.find((event) => event.event === 'request-forwarded');
+      const forwarded = (): ProxyEvent | undefined =>
+        world.events.find((event) => event.event === 'request-forwarded');
+      await until(() => forwarded() !== undefined, 'the event');
+      const told = forwarded();
       assert.ok(told?.event === 'request-forwarded');
       assert.deepEqual(
         [told.method, told.status, told.complete, told.target.port],

@@ -205,11 +205,12 @@ describe('UDP sockets of the native engine', () => {
     const { packets, handler } = received();
     const { port } = plain.address();
     const socket = await engine.udp.open({ remote: { address: '127.0.0.1', port } }, handler);
+    const local = socket.localAddress;
     send(socket, 'last words');
     socket.close();
     socket.close();
     assert.equal(send(socket, 'too late'), 'dropped');
-    plain.send('hello', socket.localAddress.port, '127.0.0.1');
+    plain.send('hello', local.port, '127.0.0.1');
     await until(() => got.length === 1);
     await delay(20);
     assert.deepEqual(got, ['last words']);

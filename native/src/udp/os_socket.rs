@@ -153,11 +153,23 @@ pub fn bind(opening: &Opening) -> io::Result<std::net::UdpSocket> {
     if opening.shared {
         socket.set_reuse_port(true)?;
     }
-    socket.bind(&opening.local.into())?;
+    // To connect binds as well, to any address and port, where none was asked for.
+    let any = opening.local.ip().is_unspecified() && opening.local.port() == 0;
+    if opening.remote.is_none() || !any {
+        socket.bind(&opening.local.into())?;
+    }
     if let Some(remote) = opening.remote {
-        socket.connect(&remote.into())?;
+        socket.connect(&remote.into()).map_err(no_port)?;
     }
     Ok(socket.into())
+}
+
+/// Linux has a word of its own for it that no port is left where connecting has to find one.
+fn no_port(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EAGAIN) => io::Error::from_raw_os_error(libc::EADDRINUSE),
+        _ => error,
+    }
 }
 
 /// Any address and port of the family of `other`.

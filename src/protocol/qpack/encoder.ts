@@ -22,7 +22,7 @@ function writeLine(to: Buffer, at: number, name: string, value: string): number 
 export function encodeFieldSection(fields: Fields): Uint8Array {
   let room = 2;
   for (const [name, value] of fields) room += name.length + value.length + 2 * LENGTH_BYTES;
-  const to = Buffer.allocUnsafeSlow(room);
+  const to = Buffer.allocUnsafe(room);
   // Required insert count 0, base 0.
   to[0] = 0;
   to[1] = 0;

@@ -6,7 +6,6 @@ import type { SocketAddress } from '../address.js';
 import type { DatagramSpliceStatistics } from '../datagram-splice.js';
 import type { QuicTransportOptions } from '../engine.js';
 import type { TcpSocketStatistics } from '../tcp-socket.js';
-import type { UdpSocketStatistics } from '../udp-socket.js';
 
 /** PEM bytes, as the native side takes them. */
 export interface NativeCertificate {
@@ -122,7 +121,8 @@ export interface NativeEngine {
   secureListenerStatistics(listener: number): { handshakes: number; refused: number };
   forgetSecureListener(listener: number): void;
   listenerStatistics(endpoint: number): { handshakes: number; refused: number; retries: number };
-  socketStatistics(socket: number): UdpSocketStatistics;
+  /** Writes the six numbers of `UdpSocketStatistics`, in its order. */
+  socketStatistics(socket: number, into: Float64Array): void;
   tcpStatistics(socket: number): NativeTcpStatistics;
   spliceStatistics(socket: number): DatagramSpliceStatistics;
   prepareJoin(join: number, near: number, nearNumber: number, far: number, farNumber: number): void;

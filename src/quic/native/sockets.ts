@@ -19,6 +19,9 @@ const sendQueue = 1024 * 1024;
 const nowhere: SocketAddress = { address: '0.0.0.0', port: 0 };
 const unset: SocketAddress = { address: '', port: 0 };
 
+/** What the engine writes a socket's statistics into. */
+const measured = new Float64Array(6);
+
 /** The face of one UDP socket in the engine. */
 export class NativeUdpSocket implements UdpSocket {
   #localAddress: SocketAddress | undefined;
@@ -60,12 +63,18 @@ export class NativeUdpSocket implements UdpSocket {
   }
 
   statistics(): UdpSocketStatistics {
-    return this.#last ?? this.#measure();
-  }
-
-  #measure(): UdpSocketStatistics {
-    const statistics = this.context.native.socketStatistics(this.index);
-    return { ...statistics, droppedSending: statistics.droppedSending + this.#refused };
+    if (this.#last) return this.#last;
+    this.context.native.socketStatistics(this.index, measured);
+    const [packetsSent = 0, packetsReceived = 0, bytesSent = 0, bytesReceived = 0, dropped = 0, lost = 0] =
+      measured;
+    return {
+      packetsSent,
+      packetsReceived,
+      bytesSent,
+      bytesReceived,
+      droppedSending: dropped + this.#refused,
+      droppedReceiving: lost,
+    };
   }
 
   /** Once: lets the engine move packets to and from datagrams of a connection of the same engine. */
@@ -103,8 +112,9 @@ export class NativeUdpSocket implements UdpSocket {
 
   /** The engine has closed it: its number is free. */
   closed(): void {
-    this.#last = this.#measure();
     if (this.#open) this.#letGo();
+    this.#last = this.statistics();
+    if (!this.connected) this.#localAddress = this.localAddress;
     this.context.native.forgetSocket(this.index);
     this.context.sockets[this.index] = undefined;
     this.context.freedSockets.push(this.index);
@@ -112,7 +122,6 @@ export class NativeUdpSocket implements UdpSocket {
 
   #letGo(): void {
     this.#open = false;
-    this.#localAddress = this.connected ? (this.#localAddress ?? nowhere) : this.localAddress;
     this.#splice?.over();
     this.context.hold(-1);
   }
