@@ -25,10 +25,11 @@ export class NumberTable<Value> {
   }
 
   has(key: number): boolean {
-    return this.#keys[this.#slotOf(key)] === key;
+    return key >= 0 && this.#keys[this.#slotOf(key)] === key;
   }
 
   set(key: number, value: Value): void {
+    if (!(key >= 0)) throw new RangeError(`${key} is not a number of this table`);
     let slot = this.#slotOf(key);
     if (this.#keys[slot] !== key) {
       // At most three quarters are taken, so that the ways stay short.
@@ -44,7 +45,7 @@ export class NumberTable<Value> {
 
   delete(key: number): boolean {
     let hole = this.#slotOf(key);
-    if (this.#keys[hole] !== key) return false;
+    if (key < 0 || this.#keys[hole] !== key) return false;
     this.#size -= 1;
     // What stands behind moves up, unless it would come before its own place.
     const mask = this.#keys.length - 1;

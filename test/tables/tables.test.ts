@@ -51,6 +51,15 @@ test('ten thousand numbers of every kind are found again, and all can go', () =>
   assert.deepEqual(table.values(), []);
 });
 
+test('what is no number from 0 on is not there, and cannot be', () => {
+  const table = new NumberTable<string>();
+  assert.deepEqual([table.get(-1), table.has(-1), table.delete(-1), table.size], [undefined, false, false, 0]);
+  assert.throws(() => table.set(-1, 'none'), RangeError);
+  assert.throws(() => table.set(Number.NaN, 'none'), RangeError);
+  table.set(0, 'first');
+  assert.deepEqual([table.get(0), table.size], ['first', 1]);
+});
+
 test('a line keeps its order, and anyone may leave', () => {
   fc.assert(
     fc.property(fc.array(fc.option(fc.nat(30)), { maxLength: 200 }), (steps) => {
