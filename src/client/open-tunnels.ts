@@ -1,6 +1,7 @@
 import type { Clock } from '../clock/clock.js';
+import { Line } from '../tables/line.js';
 import type { TunnelOwner } from './tunnel-end.js';
-import { createTunnelRegister } from './tunnel-register.js';
+import { createTunnelRegister, type RegisteredTunnel } from './tunnel-register.js';
 
 /** An open tunnel of any kind, as its client sees it. */
 export interface OpenTunnel {
@@ -14,8 +15,7 @@ export interface OpenTunnels {
   /** A tunnel without a public face; `closed` tells when it is over. */
   addRaw(tunnel: OpenTunnel, closed: Promise<unknown>): void;
   /** A tunnel that says by itself whether it keeps the process running; so it does at first. */
-  addPublic(tunnel: OpenTunnel): TunnelOwner;
-  remove(tunnel: OpenTunnel): void;
+  addPublic(tunnel: OpenTunnel): PublicPlace;
   /** Whether the raw tunnels keep the process running. */
   holdRaw(held: boolean): void;
   /**
@@ -23,6 +23,27 @@ export interface OpenTunnels {
    * was none left.
    */
   finish(drain: number): Promise<boolean>;
+}
+
+/** A class because there are thousands. */
+export class PublicPlace implements TunnelOwner {
+  constructor(
+    private readonly entry: RegisteredTunnel,
+    private readonly client: AbortSignal,
+  ) {}
+
+  get closing(): boolean {
+    return this.client.aborted;
+  }
+
+  hold(held: boolean): void {
+    this.entry.hold(held);
+  }
+
+  /** The tunnel is over. */
+  remove(): void {
+    this.entry.remove();
+  }
 }
 
 /** What ends in order gets this long before the connections are closed under it, milliseconds. */
@@ -35,7 +56,7 @@ export function createOpenTunnels(
   hold: (held: boolean) => void,
 ): OpenTunnels {
   const register = createTunnelRegister<OpenTunnel>(hold);
-  const raw = new Set<OpenTunnel>();
+  const raw = new Line<RegisteredTunnel>();
   let rawHeld = true;
   const emptyWithin = (milliseconds: number): Promise<void> =>
     new Promise((resolve) => {
@@ -45,32 +66,24 @@ export function createOpenTunnels(
         resolve();
       });
     });
-  const remove = (tunnel: OpenTunnel): void => {
-    raw.delete(tunnel);
-    register.remove(tunnel);
-  };
   return {
     get size() {
       return register.size;
     },
     addRaw(tunnel, closed) {
-      raw.add(tunnel);
-      register.hold(tunnel, rawHeld);
-      void closed.then(() => remove(tunnel));
+      const entry = register.add(tunnel, rawHeld);
+      const place = raw.join(entry);
+      void closed.then(() => {
+        raw.leave(place);
+        entry.remove();
+      });
     },
     addPublic(tunnel) {
-      register.hold(tunnel, true);
-      return {
-        get closing() {
-          return closing.aborted;
-        },
-        hold: (held) => register.hold(tunnel, held),
-      };
+      return new PublicPlace(register.add(tunnel, true), closing);
     },
-    remove,
     holdRaw(held) {
       rawHeld = held;
-      for (const tunnel of raw) register.hold(tunnel, held);
+      for (const entry of raw) entry.hold(held);
     },
     async finish(drain) {
       // What closes is waited for, whatever the tunnels said.

@@ -1,4 +1,4 @@
-import type { ByteSide } from '../tunnel/tcp/byte-side.js';
+import { ActingSide, type ByteSide } from '../tunnel/tcp/byte-side.js';
 
 /** Stands for a tunnel that has not been answered yet, and may have to be asked for again. */
 export interface ReplayedSide {
@@ -12,6 +12,15 @@ export interface ReplayedSide {
 /** More than this is not written ahead of the answer, bytes. */
 const MOST_EARLY = 16 * 1024;
 
+class EarlySide extends ActingSide {
+  current: ByteSide | undefined;
+  earlyBytes = 0;
+
+  override get buffered(): number {
+    return this.current?.buffered ?? this.earlyBytes;
+  }
+}
+
 /**
  * Bytes ahead of the answer: only such as may be received twice, because a proxy that was lost before it
  * answered may have passed them on. `cut` is called when the side is reset before the answer, `drain` when it
@@ -19,50 +28,46 @@ const MOST_EARLY = 16 * 1024;
  */
 export function createReplayedSide(cut: () => void, drain: () => void): ReplayedSide {
   const early: Buffer[] = [];
-  let earlyBytes = 0;
   let ended = false;
   let credit = 0;
-  let current: ByteSide | undefined;
   let open = false;
   let over = false;
-  return {
-    side: {
-      get buffered() {
-        return current?.buffered ?? earlyBytes;
-      },
-      grant(bytes) {
-        if (open) current?.grant(bytes);
-        else credit += bytes;
-      },
-      write(bytes, start, end) {
-        if (open) return current?.write(bytes, start, end) ?? true;
-        const copy = Buffer.from(bytes.subarray(start, end));
-        early.push(copy);
-        earlyBytes += copy.length;
-        current?.write(copy, 0, copy.length);
-        return earlyBytes < MOST_EARLY;
-      },
-      end() {
-        ended = true;
-        current?.end();
-      },
-      reset(reason) {
-        over = true;
-        current?.reset(reason);
-        if (!open) cut();
-      },
+  const side = new EarlySide({
+    grant(bytes) {
+      if (open) side.current?.grant(bytes);
+      else credit += bytes;
     },
+    write(bytes, start, end) {
+      if (open) return side.current?.write(bytes, start, end) ?? true;
+      const copy = Buffer.from(bytes.subarray(start, end));
+      early.push(copy);
+      side.earlyBytes += copy.length;
+      side.current?.write(copy, 0, copy.length);
+      return side.earlyBytes < MOST_EARLY;
+    },
+    end() {
+      ended = true;
+      side.current?.end();
+    },
+    reset(reason) {
+      over = true;
+      side.current?.reset(reason);
+      if (!open) cut();
+    },
+  });
+  return {
+    side,
     ask(tunnel) {
       if (over) return;
-      current = tunnel;
+      side.current = tunnel;
       for (const bytes of early) tunnel.write(bytes, 0, bytes.length);
       if (ended) tunnel.end();
     },
     answered() {
       open = true;
       early.length = 0;
-      if (credit > 0) current?.grant(credit);
-      if (earlyBytes >= MOST_EARLY) drain();
+      if (credit > 0) side.current?.grant(credit);
+      if (side.earlyBytes >= MOST_EARLY) drain();
     },
   };
 }

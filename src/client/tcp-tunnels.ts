@@ -54,11 +54,12 @@ export function createTcpTunnels({ opening, tunnels, clock, closing }: TcpTunnel
         duplex.destroy();
       },
     };
-    hold.to = tunnels.addPublic(entry);
-    if (!hold.held) hold.to.hold(false);
+    const place = tunnels.addPublic(entry);
+    hold.to = place;
+    if (!hold.held) place.hold(false);
     const outcome = tunnel.closed.then((how) => {
       hold.to = undefined;
-      tunnels.remove(entry);
+      place.remove();
       return tunnelEndOf(how, closing.aborted);
     });
     if (ahead) ahead(tunnel);

@@ -6,7 +6,7 @@ import type { ErrorCode } from '../protocol/failures.js';
 export interface TimeLimit extends Disposable {
   readonly signal: AbortSignal;
   /** Milliseconds left, at least 1. */
-  readonly left: number;
+  left(): number;
   /** What an `ERR_ABORTED` that came of this signal means; `late` where its time was over, default `ERR_TIMEOUT`. */
   explain(error: unknown, late?: ErrorCode): unknown;
 }
@@ -35,9 +35,7 @@ export function startTimeLimit(
   }
   return {
     signal: limit.signal,
-    get left() {
-      return Math.max(1, end - clock.now());
-    },
+    left: () => Math.max(1, end - clock.now()),
     explain(error, code = 'ERR_TIMEOUT') {
       if (!(error instanceof BautaError) || error.code !== 'ERR_ABORTED') return error;
       if (signal?.aborted) return new BautaError('ERR_ABORTED', { cause: signal.reason });

@@ -74,7 +74,7 @@ export function createTunnelAsker(options: TunnelAskerOptions): OpenWithin {
           extendedConnect: checkout.owner.settings.extendedConnect,
           fields,
           clock,
-          timeout: limit.left,
+          timeout: limit.left(),
           signal: limit.signal,
         });
         asked = true;

@@ -1,17 +1,24 @@
+import { Line } from '../tables/line.js';
+
 /** The open tunnels of a client, and whether they let the process end. */
 export interface TunnelRegister<T> {
   readonly size: number;
-  /** Adds a tunnel, or changes whether it keeps the process running. */
-  hold(tunnel: T, held: boolean): void;
-  remove(tunnel: T): void;
+  /** `held` says whether it keeps the process running. */
+  add(tunnel: T, held: boolean): RegisteredTunnel;
   all(): readonly T[];
   /** Resolves when none is open any more. */
   empty(): Promise<void>;
 }
 
+export interface RegisteredTunnel {
+  /** Changes whether it keeps the process running. */
+  hold(held: boolean): void;
+  remove(): void;
+}
+
 /** `held` is told when the tunnels begin and cease to keep the process running; without tunnels they do. */
 export function createTunnelRegister<T>(held: (held: boolean) => void): TunnelRegister<T> {
-  const tunnels = new Map<T, boolean>();
+  const tunnels = new Line<T>();
   const waiters: (() => void)[] = [];
   let holding = 0;
   let last = true;
@@ -27,19 +34,26 @@ export function createTunnelRegister<T>(held: (held: boolean) => void): TunnelRe
     get size() {
       return tunnels.size;
     },
-    hold(tunnel, isHeld) {
-      const before = tunnels.get(tunnel);
-      if (before === isHeld) return;
-      if (before) holding -= 1;
-      if (isHeld) holding += 1;
-      tunnels.set(tunnel, isHeld);
+    add(tunnel, heldAtFirst) {
+      const place = tunnels.join(tunnel);
+      let holds = heldAtFirst;
+      if (holds) holding += 1;
       update();
+      return {
+        hold(now) {
+          if (now === holds || place.value === undefined) return;
+          holds = now;
+          holding += now ? 1 : -1;
+          update();
+        },
+        remove() {
+          if (!tunnels.leave(place)) return;
+          if (holds) holding -= 1;
+          update();
+        },
+      };
     },
-    remove(tunnel) {
-      if (tunnels.get(tunnel)) holding -= 1;
-      if (tunnels.delete(tunnel)) update();
-    },
-    all: () => [...tunnels.keys()],
+    all: () => [...tunnels],
     empty() {
       return tunnels.size === 0 ? Promise.resolve() : new Promise((resolve) => waiters.push(resolve));
     },

@@ -1,6 +1,5 @@
 import { isIP } from 'node:net';
 import type { Clock } from '../clock/clock.js';
-import type { HttpClientConnection } from '../http/connection.js';
 import { dialH3 } from '../http/h3/client.js';
 import type { StreamOutcome } from '../http/tunnel-stream.js';
 import { BautaError } from '../protocol/bauta-error.js';
@@ -46,11 +45,6 @@ function detailOf(outcome: StreamOutcome): string {
     case 'lost':
       return outcome.detail || outcome.reason;
   }
-}
-
-/** The connection, with the address as it was asked for. */
-function seenAt(connection: HttpClientConnection, remoteAddress: SocketAddress): HttpClientConnection {
-  return Object.create(connection, { remoteAddress: { value: remoteAddress } });
 }
 
 /** A tunnel may have to find out what its path carries; it gets this long to, milliseconds. */
@@ -135,7 +129,7 @@ export function createTunnelledDriver(options: TunnelledDriverOptions): Transpor
           gone.signal,
         );
         connections += 1;
-        const made = transport.attach(seenAt(connection, { address: host, port }), connections);
+        const made = transport.attach(connection, connections, { address: host, port });
         void watching.then(() => {
           // The owner hears the reason before the connection, which knows only that it was closed.
           transport.handler.closed?.({ reason: 'reset', code: undefined, detail: lost().message });

@@ -40,14 +40,12 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
   const cancel = new AbortController();
   /** What came while the tunnel was being opened. */
   const waiting = createUnreadDatagrams(WAITING);
-  let tunnel: OpenUdpTunnel | undefined;
   let opening = false;
   let restsUntil = Number.NEGATIVE_INFINITY;
-  let lastActive = clock.now();
 
   const pass = (through: OpenUdpTunnel, bytes: Uint8Array, start: number, end: number): void => {
     count(through.send(bytes, start, end) === 'sent' ? 'sent' : 'dropped', 1);
-    lastActive = clock.now();
+    flow.lastActive = clock.now();
   };
   const giveUpWaiting = (): void => {
     if (waiting.length > 0) count('dropped', waiting.length);
@@ -55,7 +53,7 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
   };
   const handler: UdpTunnelHandler = {
     payload(bytes, start, end) {
-      lastActive = clock.now();
+      flow.lastActive = clock.now();
       options.payload(bytes, start, end);
     },
   };
@@ -67,7 +65,7 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
         made.end();
         return;
       }
-      tunnel = made;
+      flow.tunnel = made;
       void made.closed.then(() => {
         if (!cancel.signal.aborted) options.ended();
       });
@@ -83,15 +81,12 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
     }
   };
 
-  return {
-    get lastActive() {
-      return lastActive;
-    },
-    get tunnel() {
-      return tunnel;
-    },
+  const flow: UdpFlow & { lastActive: number; tunnel: OpenUdpTunnel | undefined } = {
+    lastActive: clock.now(),
+    tunnel: undefined,
     send(bytes, start, end) {
       if (cancel.signal.aborted) return;
+      const { tunnel } = flow;
       if (tunnel) {
         pass(tunnel, bytes, start, end);
         return;
@@ -103,7 +98,7 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
         }
         void open();
       }
-      lastActive = clock.now();
+      flow.lastActive = clock.now();
       const before = waiting.dropped;
       waiting.push(Buffer.from(bytes.slice(start, end)));
       if (waiting.dropped > before) count('dropped', waiting.dropped - before);
@@ -112,7 +107,8 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
       if (cancel.signal.aborted) return;
       cancel.abort();
       giveUpWaiting();
-      tunnel?.end();
+      flow.tunnel?.end();
     },
   };
+  return flow;
 }

@@ -57,12 +57,9 @@ export function createUdpTunnels({ access, within, tunnels }: UdpTunnelsOptions)
         options,
       );
       const raw = answered.tunnel;
-      tunnel = new ClientUdpTunnel(
-        raw,
-        targetAddress(readTarget(target), answered.head),
-        tunnels.addPublic(raw),
-      );
-      void tunnel.closed.then(() => tunnels.remove(raw));
+      const place = tunnels.addPublic(raw);
+      tunnel = new ClientUdpTunnel(raw, targetAddress(readTarget(target), answered.head), place);
+      void tunnel.closed.then(() => place.remove());
       for (let first = early.shift(); first; first = early.shift()) tunnel.deliver(first, 0, first.length);
       return tunnel;
     },

@@ -15,53 +15,53 @@ export interface UnreadLimits {
   readonly bytes: number;
 }
 
-/** A ring that grows to its limit and not beyond. */
-export function createUnreadDatagrams(limits: UnreadLimits): UnreadDatagrams {
-  let ring: (Buffer | undefined)[] = new Array<Buffer | undefined>(Math.min(16, limits.count));
-  let head = 0;
-  let length = 0;
-  let bytes = 0;
-  let dropped = 0;
+/** A ring that grows to its limit and not beyond. A class because there are thousands. */
+class UnreadRing implements UnreadDatagrams {
+  length = 0;
+  bytes = 0;
+  dropped = 0;
+  private ring: (Buffer | undefined)[];
+  private head = 0;
 
-  const shift = (): Buffer | undefined => {
-    if (length === 0) return undefined;
-    const first = ring[head];
-    ring[head] = undefined;
-    head = (head + 1) % ring.length;
-    length -= 1;
-    bytes -= first?.length ?? 0;
+  constructor(private readonly limits: UnreadLimits) {
+    this.ring = new Array<Buffer | undefined>(Math.min(16, limits.count));
+  }
+
+  push(datagram: Buffer): void {
+    const { limits } = this;
+    while (this.length > 0 && (this.length >= limits.count || this.bytes + datagram.length > limits.bytes)) {
+      this.shift();
+      this.dropped += 1;
+    }
+    if (this.length === this.ring.length) this.grow();
+    this.ring[(this.head + this.length) % this.ring.length] = datagram;
+    this.length += 1;
+    this.bytes += datagram.length;
+  }
+
+  shift(): Buffer | undefined {
+    if (this.length === 0) return undefined;
+    const first = this.ring[this.head];
+    this.ring[this.head] = undefined;
+    this.head = (this.head + 1) % this.ring.length;
+    this.length -= 1;
+    this.bytes -= first?.length ?? 0;
     return first;
-  };
-  const grow = (): void => {
-    const wider = new Array<Buffer | undefined>(Math.min(limits.count, ring.length * 2));
-    for (let index = 0; index < length; index++) wider[index] = ring[(head + index) % ring.length];
-    ring = wider;
-    head = 0;
-  };
+  }
 
-  return {
-    get length() {
-      return length;
-    },
-    get bytes() {
-      return bytes;
-    },
-    get dropped() {
-      return dropped;
-    },
-    push(datagram) {
-      while (length > 0 && (length >= limits.count || bytes + datagram.length > limits.bytes)) {
-        shift();
-        dropped += 1;
-      }
-      if (length === ring.length) grow();
-      ring[(head + length) % ring.length] = datagram;
-      length += 1;
-      bytes += datagram.length;
-    },
-    shift,
-    clear() {
-      while (length > 0) shift();
-    },
-  };
+  clear(): void {
+    while (this.length > 0) this.shift();
+  }
+
+  private grow(): void {
+    const { ring, head } = this;
+    const wider = new Array<Buffer | undefined>(Math.min(this.limits.count, ring.length * 2));
+    for (let index = 0; index < this.length; index++) wider[index] = ring[(head + index) % ring.length];
+    this.ring = wider;
+    this.head = 0;
+  }
+}
+
+export function createUnreadDatagrams(limits: UnreadLimits): UnreadDatagrams {
+  return new UnreadRing(limits);
 }

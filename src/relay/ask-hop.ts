@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { Clock, Timer } from '../clock/clock.js';
 import type { RequestHead, ResponseHead } from '../http/request.js';
 import type { TunnelStream } from '../http/tunnel-stream.js';
@@ -48,6 +49,10 @@ function unprocessed(error: unknown): boolean {
   const kind = failureKind(error);
   return kind === 'peer_closed' || kind === 'stopped' || kind === 'draining' || kind === 'stream_limit';
 }
+
+/** The signal of all sessions here: they go by their own doing alone. */
+const never = new AbortController().signal;
+setMaxListeners(0, never);
 
 type Asked<Far> = HopAnswer<Far> | { readonly kind: 'again'; readonly error: BautaError };
 
@@ -137,7 +142,7 @@ function askOnce<Far>(
 
     const session: Session = {
       ...link,
-      gone: new AbortController().signal,
+      gone: never,
       attach(given) {
         acquired = given;
         link.attach(given.stream);

@@ -27,7 +27,6 @@ export interface AcquisitionOptions {
 
 export function createAcquisition(options: AcquisitionOptions): Acquisition {
   const { clock, signal, timeout } = options;
-  let settled = false;
   let timer: Timer | undefined;
   let resolve: (acquired: AcquiredStream) => void = () => undefined;
   let reject: (error: unknown) => void = () => undefined;
@@ -37,25 +36,23 @@ export function createAcquisition(options: AcquisitionOptions): Acquisition {
   });
 
   const settle = (): void => {
-    settled = true;
+    acquisition.settled = true;
     clock.clearTimeout(timer);
     signal?.removeEventListener('abort', aborted);
   };
   const fail = (error: unknown): void => {
-    if (settled) return;
+    if (acquisition.settled) return;
     settle();
     options.failed();
     reject(error);
   };
   const aborted = (): void => fail(new UpstreamError({ kind: 'aborted', of: 'acquire' }, signal?.reason));
 
-  return {
+  const acquisition = {
     promise,
-    get settled() {
-      return settled;
-    },
+    settled: false,
     check() {
-      if (settled) return;
+      if (acquisition.settled) return;
       const acquired = options.complete();
       if (!acquired) return;
       settle();
@@ -63,7 +60,7 @@ export function createAcquisition(options: AcquisitionOptions): Acquisition {
       resolve(acquired);
     },
     wait() {
-      if (settled) return;
+      if (acquisition.settled) return;
       timer = clock.setTimeout(
         () => fail(new UpstreamError({ kind: 'timeout', of: 'acquire', after: timeout })),
         Math.min(timeout, LONGEST_TIMER),
@@ -73,4 +70,5 @@ export function createAcquisition(options: AcquisitionOptions): Acquisition {
     },
     fail,
   };
+  return acquisition;
 }

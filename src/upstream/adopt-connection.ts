@@ -5,8 +5,9 @@ import { createCapacity } from './capacity.js';
 import { createGoneSessions } from './gone-sessions.js';
 import { createIdleTimer } from './idle-timer.js';
 import type { AcquireOptions, Owner, OwnerOptions, Reservation } from './owner.js';
+import { OwnerBooks } from './owner-books.js';
 import { ownerInfo } from './owner-info.js';
-import type { AcquiredStream, Session, SessionEnd } from './session.js';
+import { type AcquiredStream, HeldStream, type Session, type SessionEnd } from './session.js';
 import { endOfFailure, endOfOutcome, errorOfEnd, failureOfClose } from './session-end.js';
 import { Slot } from './slot.js';
 import type { TransportConnection, TransportEvents, TransportStream } from './transport.js';
@@ -14,12 +15,6 @@ import { UpstreamError, type UpstreamFailure } from './upstream-error.js';
 
 /** Streams that may wait for the peer's leave on one connection; more are refused with `stream_limit`. */
 const MOST_WAITING = 1_024;
-
-/** Where the limit is not known, streams that have no leave yet, before others are opened elsewhere. */
-const MOST_UNCONFIRMED = 100;
-
-/** An engine may take this long to give a stream its id; one that has none after it waits for the peer, milliseconds. */
-const OPENING_TIME = 100;
 
 /**
  * Makes an owner of a connection that is up. From here on nobody else may use it. Throws `invalid_option` for
@@ -29,22 +24,14 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
   const { clock, events = {} } = options;
   const acquireTimeout = options.acquireTimeout ?? 30_000;
   const capacity = createCapacity(connection, options.maxStreams);
-  const slots = new Map<number, Slot>();
-  const byId = new Map<number, Slot>();
-  /** Streams without an id, and since when. */
-  const waitingToOpen = new Map<Slot, number>();
+  const books = new OwnerBooks(connection, options.fingerprint, capacity, clock);
+  const { slots } = books;
   const born = clock.now();
-  let state: Owner['state'] = 'open';
-  /** Places held without a request yet. */
-  let reserved = 0;
   /** Requests sent whose acquire is not settled. */
   let opening = 0;
   /** Streams whose acquire succeeded. */
   let established = 0;
-  let used = false;
   let datagramsRouted = 0;
-  /** Streams that were open when the peer first made one wait. */
-  let observed: number | undefined;
   let linger: Timer | undefined;
   let stopping: Promise<void> | undefined;
   let over: UpstreamFailure | undefined;
@@ -64,7 +51,7 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
   const idle = createIdleTimer({
     clock,
     time: options.idleTimeout ?? 30_000,
-    pending: () => reserved > 0 || opening > 0,
+    pending: () => books.reserved > 0 || opening > 0,
     expired() {
       if (options.mayExpire && !options.mayExpire()) idle.arm();
       else void stop({ kind: 'stopped', detail: 'idle' });
@@ -77,10 +64,8 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
 
   /** Takes the slot out of the books; false when it is out already. */
   const drop = (slot: Slot, cancel: boolean): boolean => {
-    if (!slots.delete(slot.stream.handle)) return false;
-    byId.delete(slot.stream.tunnel.id);
-    waitingToOpen.delete(slot);
-    gone.unwatch(slot.session.gone, slot);
+    if (!books.leave(slot)) return false;
+    if (slot.watch) gone.unwatch(slot.session.gone, slot.watch);
     slot.silence();
     guarded(() => connection.unregister(slot.stream));
     if (cancel) guarded(() => connection.cancel(slot.stream));
@@ -96,25 +81,25 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
     freed();
   };
   const freed = (): void => {
-    if (state === 'stopped') return;
-    if (options.singleUse && state === 'open' && slots.size + reserved === 0) {
+    if (books.state === 'stopped') return;
+    if (options.singleUse && books.state === 'open' && books.load === 0) {
       void stop({ kind: 'stopped', detail: 'its session is over' });
       return;
     }
-    if (state === 'draining') lingerWhenEmpty();
+    if (books.state === 'draining') lingerWhenEmpty();
     idle.settled();
-    if (state === 'open') guarded(() => events.room?.(owner));
+    if (books.state === 'open') guarded(() => events.room?.(owner));
   };
   const lingerWhenEmpty = (): void => {
-    if (slots.size > 0 || reserved > 0) return;
+    if (books.load > 0) return;
     linger ??= clock.setTimeout(
       () => void stop({ kind: 'stopped', detail: 'drained' }),
       options.drainLinger ?? 2_000,
     );
   };
   const beginDraining = (): void => {
-    if (state !== 'open') return;
-    state = 'draining';
+    if (books.state !== 'open') return;
+    books.state = 'draining';
     guarded(() => events.draining?.(owner));
     lingerWhenEmpty();
   };
@@ -124,7 +109,7 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
   };
   const stop = (failure: UpstreamFailure = { kind: 'stopped', detail: '' }): Promise<void> => {
     if (stopping) return stopping;
-    state = 'stopped';
+    books.state = 'stopped';
     over = failure;
     idle.stop();
     clock.clearTimeout(linger);
@@ -133,7 +118,7 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
       resolveStopping = resolve;
     });
     const end = endOfFailure(failure);
-    for (const slot of [...slots.values()]) {
+    for (const slot of slots.values()) {
       if (!slot.acquisition.settled) slot.acquisition.fail(new UpstreamError(failure));
       else if (slots.has(slot.stream.handle)) endSession(slot, end);
     }
@@ -155,10 +140,9 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
     opened(from, handle) {
       const slot = from === connection ? slots.get(handle) : undefined;
       if (!slot) return;
-      waitingToOpen.delete(slot);
-      byId.set(slot.stream.tunnel.id, slot);
+      books.opened(slot);
       slot.acquisition.check();
-      if (state === 'open') guarded(() => events.room?.(owner));
+      if (books.state === 'open') guarded(() => events.room?.(owner));
     },
     informational(from, handle, head) {
       if (from === connection) slots.get(handle)?.informational(head);
@@ -178,7 +162,7 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
       if (!slot) return;
       const end = endOfOutcome(outcome, slots.size, capacity.limit());
       // A stream that never opened was never acquired.
-      if (waitingToOpen.has(slot)) slot.acquisition.fail(errorOfEnd(end));
+      if (slot.waits) slot.acquisition.fail(errorOfEnd(end));
       else endSession(slot, end);
     },
     draining(from) {
@@ -187,7 +171,7 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
     settings(from) {
       if (from !== connection) return;
       capacity.settingsChanged();
-      if (state === 'open') guarded(() => events.room?.(owner));
+      if (books.state === 'open') guarded(() => events.room?.(owner));
     },
     closed(from, close) {
       if (from === connection) void stop(failureOfClose(close));
@@ -209,17 +193,10 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
       return Promise.reject(error);
     }
     let registered = false;
-    const acquired: AcquiredStream = {
-      connection,
-      stream: stream.tunnel,
-      get id() {
-        return stream.tunnel.id;
-      },
-      release() {
-        if (slot.acquisition.settled) give(slot, true);
-        else slot.acquisition.fail(new UpstreamError({ kind: 'aborted', of: 'acquire' }));
-      },
-    };
+    const acquired = new HeldStream(connection, stream.tunnel, () => {
+      if (acquisition.settled) give(slot, true);
+      else acquisition.fail(new UpstreamError({ kind: 'aborted', of: 'acquire' }));
+    });
     const acquisition = createAcquisition({
       clock,
       timeout,
@@ -228,7 +205,7 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
       succeeded() {
         opening -= 1;
         established += 1;
-        used = true;
+        books.used = true;
         idle.end();
       },
       failed() {
@@ -238,12 +215,8 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
       },
     });
     const slot = new Slot(stream, session, acquisition);
-    slots.set(stream.handle, slot);
-    if (stream.tunnel.id >= 0) byId.set(stream.tunnel.id, slot);
-    else {
-      waitingToOpen.set(slot, clock.now());
-    }
-    gone.watch(session.gone, slot);
+    books.enter(slot);
+    slot.watch = gone.watch(session.gone, slot);
 
     const complete = (): void => {
       if (acquisition.settled) return;
@@ -267,33 +240,26 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
     return acquisition.promise;
   };
 
-  /** The peer gives no leave for another stream now; learns how many it did give. */
-  const peerMakesWait = (): boolean => {
-    const first = waitingToOpen.values().next().value;
-    if (first === undefined || clock.now() - first < OPENING_TIME) return false;
-    observed = slots.size - waitingToOpen.size;
-    return true;
-  };
   const reserve = (): Reservation => {
-    if (state === 'open' && !connection.usable) beginDraining();
-    if (state === 'stopped') {
+    if (books.state === 'open' && !connection.usable) beginDraining();
+    if (books.state === 'stopped') {
       const detail = over ? new UpstreamError(over).message : '';
       throw new UpstreamError({ kind: 'stopped', detail });
     }
-    if (state === 'draining') throw new UpstreamError({ kind: 'draining' });
+    if (books.state === 'draining') throw new UpstreamError({ kind: 'draining' });
     const limit = capacity.limit();
-    const load = slots.size + reserved;
-    if ((limit !== undefined && load >= limit) || waitingToOpen.size >= MOST_WAITING) {
+    const { load } = books;
+    if ((limit !== undefined && load >= limit) || books.waitingToOpen.size >= MOST_WAITING) {
       throw new UpstreamError({ kind: 'stream_limit', by: 'here', streams: load, limit });
     }
-    reserved += 1;
+    books.reserved += 1;
     let held = true;
     return {
       owner,
       async acquireStream(head, session, acquireOptions = {}) {
         if (!held) throw new UpstreamError({ kind: 'checkout_over' });
         held = false;
-        reserved -= 1;
+        books.reserved -= 1;
         const refused = refusal(session, acquireOptions.signal);
         if (!refused) return open(head, session, acquireOptions);
         freed();
@@ -302,75 +268,41 @@ export function adoptConnection(connection: TransportConnection, options: OwnerO
       cancel() {
         if (!held) return;
         held = false;
-        reserved -= 1;
+        books.reserved -= 1;
         freed();
       },
     };
   };
   /** What stands against using a place that is held. */
   const refusal = (session: Session, signal: AbortSignal | undefined): UpstreamFailure | undefined => {
-    if (state === 'open' && !connection.usable) beginDraining();
+    if (books.state === 'open' && !connection.usable) beginDraining();
     if (over) return { kind: 'stopped', detail: new UpstreamError(over).message };
-    if (state === 'draining') return { kind: 'draining' };
+    if (books.state === 'draining') return { kind: 'draining' };
     if (session.gone.aborted) return { kind: 'session_gone' };
     return signal?.aborted ? { kind: 'aborted', of: 'acquire' } : undefined;
   };
 
-  const owner: Owner = {
-    fingerprint: options.fingerprint,
-    version: connection.version,
-    connection,
+  const owner: Owner = Object.assign(books, {
     stopped,
-    get settings() {
-      return connection.settings;
-    },
-    get state() {
-      return state;
-    },
-    get streams() {
-      return slots.size;
-    },
-    get load() {
-      return slots.size + reserved;
-    },
-    get used() {
-      return used;
-    },
-    get capacity() {
-      const { streamsLeft } = connection;
-      return capacity.limit() ?? (streamsLeft === undefined ? observed : slots.size + streamsLeft);
-    },
-    get hasRoom() {
-      const limit = capacity.limit();
-      if (state !== 'open' || !connection.usable) return false;
-      const { streamsLeft } = connection;
-      if (streamsLeft !== undefined) {
-        return reserved < streamsLeft && (limit === undefined || slots.size + reserved < limit);
-      }
-      if (peerMakesWait()) return false;
-      return limit === undefined
-        ? reserved + waitingToOpen.size < MOST_UNCONFIRMED
-        : slots.size + reserved < limit;
-    },
     reserve,
     async acquireStream(head, session, acquireOptions) {
       return reserve().acquireStream(head, session, acquireOptions);
     },
     releaseStream(id) {
-      const slot = byId.get(id);
+      const slot = books.withId(id);
       if (slot) give(slot, true);
     },
     info: () =>
       ownerInfo(owner, {
-        waitingToOpen: waitingToOpen.size,
+        waitingToOpen: books.waitingToOpen.size,
         maxStreams: capacity.maxStreams,
-        idle: idle.idleFor,
+        idle: idle.idleFor(),
         age: clock.now() - born,
         datagramsRouted,
       }),
     drain: beginDraining,
     stop,
-  };
+  } satisfies Partial<Owner>);
   idle.arm();
   connection.listen(sink);
   return owner;

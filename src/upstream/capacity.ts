@@ -34,6 +34,49 @@ function stated(connection: TransportConnection): number | 'unlimited' | undefin
   }
 }
 
+/** A class because there is one for each connection. */
+class ConnectionCapacity implements Capacity {
+  private most: MaxStreams;
+  /** What a later SETTINGS frame allows below an explicit number. */
+  private ceiling = Number.POSITIVE_INFINITY;
+
+  constructor(
+    private readonly connection: TransportConnection,
+    private readonly explicit: MaxStreams | undefined,
+  ) {
+    if (explicit !== undefined) this.most = explicit;
+    else if (connection.version === 'h3') this.most = 'dynamic';
+    else if (connection.version === 'h1') this.most = 1;
+    else this.most = this.ofPeer(true) ?? UNSTATED;
+  }
+
+  get maxStreams(): MaxStreams {
+    const { most } = this;
+    return most === 'dynamic' ? most : Math.min(most, this.ceiling);
+  }
+
+  limit(): number | undefined {
+    if (this.most !== 'dynamic') return Math.min(this.most, this.ceiling);
+    const value = stated(this.connection);
+    return typeof value === 'number' ? value : undefined;
+  }
+
+  settingsChanged(): void {
+    if (this.connection.version !== 'h2') return;
+    const later = this.ofPeer(false);
+    if (later === undefined) return;
+    if (this.explicit === undefined) this.most = later;
+    else this.ceiling = later === 'dynamic' ? Number.POSITIVE_INFINITY : later;
+  }
+
+  private ofPeer(first: boolean): MaxStreams | undefined {
+    const value = stated(this.connection);
+    if (value === 'unlimited') return 'dynamic';
+    if (value === undefined || (first && value === 0)) return first ? UNSTATED : undefined;
+    return value;
+  }
+}
+
 /**
  * The capacity of a connection: the explicit one; by default on HTTP/3 what the transport says at each moment,
  * on HTTP/2 the peer's SETTINGS_MAX_CONCURRENT_STREAMS, and 100 where that is absent, 0 or invalid at the
@@ -41,36 +84,5 @@ function stated(connection: TransportConnection): number | 'unlimited' | undefin
  */
 export function createCapacity(connection: TransportConnection, explicit: MaxStreams | undefined): Capacity {
   checkMaxStreams(explicit);
-  let maxStreams: MaxStreams;
-  /** What a later SETTINGS frame allows below an explicit number. */
-  let ceiling = Number.POSITIVE_INFINITY;
-
-  const ofPeer = (first: boolean): MaxStreams | undefined => {
-    const value = stated(connection);
-    if (value === 'unlimited') return 'dynamic';
-    if (value === undefined || (first && value === 0)) return first ? UNSTATED : undefined;
-    return value;
-  };
-  if (explicit !== undefined) maxStreams = explicit;
-  else if (connection.version === 'h3') maxStreams = 'dynamic';
-  else if (connection.version === 'h1') maxStreams = 1;
-  else maxStreams = ofPeer(true) ?? UNSTATED;
-
-  return {
-    get maxStreams() {
-      return maxStreams === 'dynamic' ? maxStreams : Math.min(maxStreams, ceiling);
-    },
-    limit() {
-      if (maxStreams !== 'dynamic') return Math.min(maxStreams, ceiling);
-      const value = stated(connection);
-      return typeof value === 'number' ? value : undefined;
-    },
-    settingsChanged() {
-      if (connection.version !== 'h2') return;
-      const later = ofPeer(false);
-      if (later === undefined) return;
-      if (explicit === undefined) maxStreams = later;
-      else ceiling = later === 'dynamic' ? Number.POSITIVE_INFINITY : later;
-    },
-  };
+  return new ConnectionCapacity(connection, explicit);
 }

@@ -49,7 +49,7 @@ export function createCheckout(parts: CheckoutParts, reservation: Reservation, r
   const finish = (): boolean => {
     if (over) return false;
     over = true;
-    expiry.remove(checkout);
+    expiry.remove(place);
     return true;
   };
 
@@ -87,6 +87,6 @@ export function createCheckout(parts: CheckoutParts, reservation: Reservation, r
       void owner.stop({ kind: 'stopped', detail: 'nobody wanted it' });
     },
   };
-  expiry.add(checkout);
+  const place = expiry.add(checkout);
   return checkout;
 }

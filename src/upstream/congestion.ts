@@ -20,7 +20,6 @@ function difference(now: number | undefined, before: number | undefined): number
 }
 
 export function createCongestionGauge(connection: TransportConnection, clock: Clock): CongestionGauge {
-  let value = 0;
   let last: TransportStatistics = {};
   let lookedAt = Number.NEGATIVE_INFINITY;
 
@@ -32,14 +31,12 @@ export function createCongestionGauge(connection: TransportConnection, clock: Cl
     );
     const dropped = difference(now.datagramsDropped, last.datagramsDropped) ?? 0;
     const offered = dropped + (difference(now.datagramsSent, last.datagramsSent) ?? 0);
-    value = Math.max(lost, share(dropped, offered));
+    gauge.value = Math.max(lost, share(dropped, offered));
     last = now;
   };
 
-  return {
-    get value() {
-      return value;
-    },
+  const gauge = {
+    value: 0,
     refresh() {
       if (clock.now() - lookedAt < INTERVAL) return;
       lookedAt = clock.now();
@@ -47,4 +44,5 @@ export function createCongestionGauge(connection: TransportConnection, clock: Cl
       look().then(take, () => undefined);
     },
   };
+  return gauge;
 }

@@ -1,11 +1,18 @@
 import type { Clock, Timer } from '../clock/clock.js';
+import { Line, type Place } from '../tables/line.js';
 
 /** Things that are each given the same time, with one timer for all of them. */
 export interface ExpiryQueue<T> {
-  add(thing: T): void;
+  /** What this returns is what `remove` wants. */
+  add(thing: T): Place<Expiring<T>>;
   /** False when it was not there, or its time is over. */
-  remove(thing: T): boolean;
+  remove(place: Place<Expiring<T>>): boolean;
   clear(): void;
+}
+
+export interface Expiring<T> {
+  readonly thing: T;
+  readonly at: number;
 }
 
 /** `time` in milliseconds. */
@@ -14,23 +21,22 @@ export function createExpiryQueue<T>(
   time: number,
   expired: (thing: T) => void,
 ): ExpiryQueue<T> {
-  const due = new Map<T, number>();
+  const due = new Line<Expiring<T>>();
   let timer: Timer | undefined;
   let looking = false;
 
   const arm = (): void => {
-    const first = due.values().next().value;
-    if (looking || timer || first === undefined) return;
-    timer = clock.setTimeout(look, Math.max(0, first - clock.now()));
+    const { first } = due;
+    if (looking || timer || !first) return;
+    timer = clock.setTimeout(look, Math.max(0, first.at - clock.now()));
     timer.unref();
   };
   const look = (): void => {
     timer = undefined;
     looking = true;
-    for (const [thing, at] of due) {
-      if (at > clock.now()) break;
-      due.delete(thing);
-      expired(thing);
+    for (let first = due.first; first && first.at <= clock.now(); first = due.first) {
+      due.leaveFirst();
+      expired(first.thing);
     }
     looking = false;
     arm();
@@ -43,11 +49,12 @@ export function createExpiryQueue<T>(
 
   return {
     add(thing) {
-      due.set(thing, clock.now() + time);
+      const place = due.join({ thing, at: clock.now() + time });
       arm();
+      return place;
     },
-    remove(thing) {
-      const was = due.delete(thing);
+    remove(place) {
+      const was = due.leave(place);
       stopWhenEmpty();
       return was;
     },

@@ -1,11 +1,14 @@
+import { Line, type Place } from '../tables/line.js';
+
 /** Finds what belongs to a session that is gone, without a walk over the others. */
 export interface GoneSessions<T> {
-  watch(signal: AbortSignal, thing: T): void;
-  unwatch(signal: AbortSignal, thing: T): void;
+  /** What this returns is what `unwatch` wants. */
+  watch(signal: AbortSignal, thing: T): Place<T>;
+  unwatch(signal: AbortSignal, place: Place<T>): void;
 }
 
 interface Watched<T> {
-  readonly things: Set<T>;
+  readonly things: Line<T>;
   readonly listener: () => void;
 }
 
@@ -17,7 +20,7 @@ export function createGoneSessions<T>(gone: (thing: T) => void): GoneSessions<T>
     watch(signal, thing) {
       let entry = watched.get(signal);
       if (!entry) {
-        const things = new Set<T>();
+        const things = new Line<T>();
         entry = {
           things,
           listener() {
@@ -28,12 +31,13 @@ export function createGoneSessions<T>(gone: (thing: T) => void): GoneSessions<T>
         };
         watched.set(signal, entry);
       }
-      entry.things.add(thing);
+      const place = entry.things.join(thing);
       if (entry.things.size === 1) signal.addEventListener('abort', entry.listener, { once: true });
+      return place;
     },
-    unwatch(signal, thing) {
+    unwatch(signal, place) {
       const entry = watched.get(signal);
-      if (!entry?.things.delete(thing) || entry.things.size > 0) return;
+      if (!entry?.things.leave(place) || entry.things.size > 0) return;
       signal.removeEventListener('abort', entry.listener);
     },
   };

@@ -2,10 +2,13 @@ import type {
   ConnectionClose,
   HttpClientConnection,
   HttpClientConnectionHandler,
+  PeerSettings,
 } from '../http/connection.js';
-import type { ResponseHead } from '../http/request.js';
+import type { RequestHead, ResponseHead } from '../http/request.js';
 import type { ClientStreamHandler, StreamOutcome } from '../http/tunnel-stream.js';
 import type { ResetReason } from '../protocol/reset-reason.js';
+import type { SocketAddress } from '../quic/address.js';
+import { NumberTable } from '../tables/number-table.js';
 import { type ContentCounters, countedStream } from './counted-stream.js';
 import type {
   StreamContent,
@@ -19,15 +22,8 @@ import type {
 export interface HttpTransport {
   /** Give this to the dial. */
   readonly handler: HttpClientConnectionHandler;
-  /** The connection is up. */
-  attach(connection: HttpClientConnection, id: number): TransportConnection;
-}
-
-interface Wire {
-  readonly connection: TransportConnection;
-  readonly events: TransportEvents | undefined;
-  readonly entries: Map<number, StreamEvents>;
-  readonly counters: ContentCounters | undefined;
+  /** The connection is up. `seenAt` is what its remote address is said to be, where it is another one. */
+  attach(connection: HttpClientConnection, id: number, seenAt?: SocketAddress): TransportConnection;
 }
 
 /** Brings one stream's events to the owner, and its content to whoever is registered. */
@@ -35,20 +31,20 @@ class StreamEvents implements ClientStreamHandler {
   content: StreamContent | undefined;
 
   constructor(
-    private readonly wire: Wire,
+    private readonly wire: AttachedConnection,
     private readonly handle: number,
   ) {}
 
   opened(): void {
-    this.wire.events?.opened(this.wire.connection, this.handle);
+    this.wire.events?.opened(this.wire, this.handle);
   }
 
   informational(head: ResponseHead): void {
-    this.wire.events?.informational(this.wire.connection, this.handle, head);
+    this.wire.events?.informational(this.wire, this.handle, head);
   }
 
   response(head: ResponseHead): void {
-    this.wire.events?.response(this.wire.connection, this.handle, head);
+    this.wire.events?.response(this.wire, this.handle, head);
   }
 
   data(bytes: Uint8Array, start: number, end: number): void {
@@ -62,7 +58,7 @@ class StreamEvents implements ClientStreamHandler {
   }
 
   datagram(bytes: Uint8Array, start: number, end: number): void {
-    this.wire.events?.datagram(this.wire.connection, this.handle, bytes, start, end);
+    this.wire.events?.datagram(this.wire, this.handle, bytes, start, end);
   }
 
   drain(): void {
@@ -79,8 +75,103 @@ class StreamEvents implements ClientStreamHandler {
 
   closed(outcome: StreamOutcome): void {
     this.wire.entries.delete(this.handle);
-    this.wire.events?.streamClosed(this.wire.connection, this.handle, outcome);
+    this.wire.events?.streamClosed(this.wire, this.handle, outcome);
   }
+}
+
+/** A class because there may be one for each tunnel. */
+class AttachedConnection implements TransportConnection {
+  readonly version: TransportConnection['version'];
+  events: TransportEvents | undefined;
+  readonly entries = new NumberTable<StreamEvents>();
+  readonly counters: ContentCounters | undefined;
+  private handles = 0;
+
+  constructor(
+    private readonly connection: HttpClientConnection,
+    readonly id: number,
+    private readonly past: Past,
+    private readonly seenAt: SocketAddress | undefined,
+  ) {
+    this.version = connection.version;
+    this.counters = connection.version === 'h3' ? undefined : { sent: 0, received: 0 };
+  }
+
+  get remoteAddress(): SocketAddress {
+    return this.seenAt ?? this.connection.remoteAddress;
+  }
+
+  get settings(): PeerSettings {
+    return this.connection.settings;
+  }
+
+  get usable(): boolean {
+    return this.connection.usable;
+  }
+
+  get streamsLeft(): number | undefined {
+    return this.connection.streamsLeft;
+  }
+
+  capacity(): number | 'unlimited' | undefined {
+    return this.connection.settings.maxStreams;
+  }
+
+  listen(events: TransportEvents): void {
+    this.events = events;
+    if (this.past.draining) events.draining(this);
+    if (this.past.close) events.closed(this, this.past.close);
+  }
+
+  openStream(head: RequestHead): TransportStream {
+    const { counters, entries } = this;
+    const handle = this.handles++;
+    const entry = new StreamEvents(this, handle);
+    entries.set(handle, entry);
+    try {
+      const tunnel = this.connection.open(head, entry);
+      return { handle, tunnel: counters ? countedStream(tunnel, counters) : tunnel };
+    } catch (error) {
+      entries.delete(handle);
+      throw error;
+    }
+  }
+
+  register(stream: TransportStream, content: StreamContent): void {
+    const entry = this.entries.get(stream.handle);
+    if (entry) entry.content = content;
+  }
+
+  unregister(stream: TransportStream): void {
+    const entry = this.entries.get(stream.handle);
+    if (entry) entry.content = undefined;
+  }
+
+  cancel(stream: TransportStream): void {
+    stream.tunnel.reset('cancelled');
+  }
+
+  close(): Promise<void> {
+    return this.connection.close();
+  }
+
+  ping(signal: AbortSignal): Promise<number> {
+    return this.connection.ping(signal);
+  }
+
+  statistics(): Promise<TransportStatistics | undefined> {
+    return statisticsOf(this.connection, this.counters);
+  }
+
+  holdProcess(hold: boolean): void {
+    this.connection.holdProcess?.(hold);
+  }
+}
+
+/** What was told of a connection, for whoever listens later. */
+interface Past {
+  draining: boolean;
+  close: ConnectionClose | undefined;
 }
 
 /**
@@ -89,94 +180,32 @@ class StreamEvents implements ClientStreamHandler {
  * noticed with the next acquire.
  */
 export function createHttpTransport(): HttpTransport {
-  let attached: { readonly connection: HttpClientConnection; readonly wire: Wire } | undefined;
-  let events: TransportEvents | undefined;
-  let draining = false;
-  let close: ConnectionClose | undefined;
+  let attached: AttachedConnection | undefined;
+  const past: Past = { draining: false, close: undefined };
 
+  const settings = (): void => {
+    if (attached) attached.events?.settings(attached);
+  };
   const closed = (told: ConnectionClose): void => {
-    if (close) return;
-    close = told;
-    if (attached) events?.closed(attached.wire.connection, told);
+    if (past.close) return;
+    past.close = told;
+    if (attached) attached.events?.closed(attached, told);
   };
 
   return {
     handler: {
       draining() {
-        draining = true;
-        if (attached) events?.draining(attached.wire.connection);
+        past.draining = true;
+        if (attached) attached.events?.draining(attached);
       },
-      settings() {
-        if (attached) events?.settings(attached.wire.connection);
-      },
-      streamsLeft() {
-        if (attached) events?.settings(attached.wire.connection);
-      },
+      settings,
+      streamsLeft: settings,
       closed,
     },
-    attach(connection, id) {
-      let handles = 0;
-      const counters = connection.version === 'h3' ? undefined : { sent: 0, received: 0 };
-      const entries = new Map<number, StreamEvents>();
-      const streamOf = (stream: TransportStream): StreamEvents | undefined => entries.get(stream.handle);
-      const transport: TransportConnection = {
-        version: connection.version,
-        id,
-        get remoteAddress() {
-          return connection.remoteAddress;
-        },
-        get settings() {
-          return connection.settings;
-        },
-        get usable() {
-          return connection.usable;
-        },
-        capacity: () => connection.settings.maxStreams,
-        get streamsLeft() {
-          return connection.streamsLeft;
-        },
-        listen(given) {
-          events = given;
-          if (draining) given.draining(transport);
-          if (close) given.closed(transport, close);
-        },
-        openStream(head) {
-          const handle = handles++;
-          const entry = new StreamEvents(wire, handle);
-          entries.set(handle, entry);
-          try {
-            const tunnel = connection.open(head, entry);
-            return { handle, tunnel: counters ? countedStream(tunnel, counters) : tunnel };
-          } catch (error) {
-            entries.delete(handle);
-            throw error;
-          }
-        },
-        register(stream, content) {
-          const entry = streamOf(stream);
-          if (entry) entry.content = content;
-        },
-        unregister(stream) {
-          const entry = streamOf(stream);
-          if (entry) entry.content = undefined;
-        },
-        cancel: (stream) => stream.tunnel.reset('cancelled'),
-        close: () => connection.close(),
-        ping: (signal) => connection.ping(signal),
-        statistics: () => statisticsOf(connection, counters),
-        holdProcess: (hold) => connection.holdProcess?.(hold),
-      };
-      const wire: Wire = {
-        connection: transport,
-        entries,
-        counters,
-        get events() {
-          return events;
-        },
-      };
-      attached = { connection, wire };
+    attach(connection, id, seenAt) {
+      attached = new AttachedConnection(connection, id, past, seenAt);
       void connection.closed.then(closed);
-      return transport;
+      return attached;
     },
   };
 }

@@ -3,7 +3,7 @@ import type { Clock, Timer } from '../clock/clock.js';
 /** Tells when nothing was in use for a time. */
 export interface IdleTimer {
   /** Milliseconds since it was armed; 0 when it is not. */
-  readonly idleFor: number;
+  idleFor(): number;
   /** Starts the time anew; replaces a running one. */
   arm(): void;
   /** Something is in use. */
@@ -49,9 +49,7 @@ export function createIdleTimer(options: IdleTimerOptions): IdleTimer {
   };
 
   return {
-    get idleFor() {
-      return since === undefined ? 0 : clock.now() - since;
-    },
+    idleFor: () => (since === undefined ? 0 : clock.now() - since),
     arm() {
       clear();
       if (stopped) return;

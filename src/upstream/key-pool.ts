@@ -1,4 +1,5 @@
 import type { Timer } from '../clock/clock.js';
+import type { Line, Place } from '../tables/line.js';
 import { createDialBackoff } from './backoff.js';
 import { type Checkout, type CheckoutOptions, createCheckout } from './checkout.js';
 import { createCongestionGauge } from './congestion.js';
@@ -20,10 +21,15 @@ export interface SharedParts {
   readonly budget: ConnectionBudget;
   readonly expiry: ExpiryQueue<Checkout>;
   /** Connections without load, the longest unused first, and whether they may be given up for another key's sake. */
-  readonly unused: Map<Owner, () => boolean>;
+  readonly unused: Line<UnusedOwner>;
   readonly event: (event: PoolEvent) => void;
   /** Checkouts that wait, over all keys. */
   waiting: number;
+}
+
+export interface UnusedOwner {
+  readonly owner: Owner;
+  readonly mayExpire: () => boolean;
 }
 
 /** The connections to one target. */
@@ -39,6 +45,8 @@ export interface KeyPool {
 
 interface Member extends Candidate {
   readonly health: HealthCheck | undefined;
+  /** Where it is among those without load. */
+  unused: Place<UnusedOwner> | undefined;
 }
 
 interface Dial {
@@ -78,10 +86,15 @@ export function createKeyPool(key: string, target: UpstreamTarget, shared: Share
 
   const user: BudgetUser = { roomInPool: () => plan() };
 
+  const endUnused = (member: Member | undefined): void => {
+    if (!member?.unused) return;
+    unused.leave(member.unused);
+    member.unused = undefined;
+  };
   const handOut = (owner: Owner, retry: boolean): Checkout | undefined => {
     try {
       const reservation = owner.reserve();
-      unused.delete(owner);
+      endUnused(members.get(owner));
       const { expiry } = shared;
       const again = (options: CheckoutOptions): Promise<Checkout> => checkout(options, false);
       return createCheckout(
@@ -203,7 +216,8 @@ export function createKeyPool(key: string, target: UpstreamTarget, shared: Share
             void owner.stop({ kind: 'unresponsive', after });
           })
         : undefined;
-    members.set(owner, { owner, health, congestion: createCongestionGauge(connection, clock) });
+    const congestion = createCongestionGauge(connection, clock);
+    members.set(owner, { owner, health, congestion, unused: undefined });
     if (typeof settings.maxStreams !== 'number') expected = Math.max(1, owner.capacity ?? EXPECTED);
     shared.event({ type: 'up', key, owner });
     const [first] = dial.waiters;
@@ -243,7 +257,7 @@ export function createKeyPool(key: string, target: UpstreamTarget, shared: Share
     const member = members.get(owner);
     if (!member) return false;
     members.delete(owner);
-    unused.delete(owner);
+    endUnused(member);
     member.health?.stop();
     return true;
   };
@@ -252,7 +266,8 @@ export function createKeyPool(key: string, target: UpstreamTarget, shared: Share
     room(owner) {
       // A dial may have nobody left who counts on it.
       if (waiting.size > 0 && serve()) plan();
-      if (!single && owner.load === 0 && members.has(owner)) unused.set(owner, mayExpire);
+      const member = !single && owner.load === 0 ? members.get(owner) : undefined;
+      if (member) member.unused ??= unused.join({ owner, mayExpire });
     },
     draining(owner) {
       if (!evict(owner)) return;

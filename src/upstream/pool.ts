@@ -1,12 +1,12 @@
 import type { RandomBytes } from '../clock/clock.js';
 import type { RequestHead } from '../http/request.js';
+import { Line } from '../tables/line.js';
 import { checkMaxStreams } from './capacity.js';
 import type { Checkout, CheckoutOptions } from './checkout.js';
 import { createConnectionBudget } from './connection-budget.js';
 import { createExpiryQueue } from './expiry-queue.js';
 import { createFingerprint, type Fingerprint } from './fingerprint.js';
-import { createKeyPool, type KeyPool, type SharedParts } from './key-pool.js';
-import type { Owner } from './owner.js';
+import { createKeyPool, type KeyPool, type SharedParts, type UnusedOwner } from './key-pool.js';
 import { type PoolEvent, type PoolLimits, type PoolParts, poolSettings } from './pool-settings.js';
 import { type KeyStats, type PoolMetric, poolMetrics } from './pool-stats.js';
 import type { AcquiredStream, Session } from './session.js';
@@ -54,14 +54,14 @@ export function createPool(options: PoolOptions): Pool {
   const { clock } = settings;
   const fingerprint = createFingerprint(options.randomBytes(32));
   const keys = new Map<string, KeyPool>();
-  const unused = new Map<Owner, () => boolean>();
+  const unused = new Line<UnusedOwner>();
   let forgotten: KeyStats | undefined;
   let closing: Promise<void> | undefined;
 
   const reclaim = (): boolean => {
-    for (const [owner, allowed] of unused) {
-      if (owner.load > 0 || !allowed()) continue;
-      unused.delete(owner);
+    for (const { owner, mayExpire } of unused) {
+      if (owner.load > 0 || !mayExpire()) continue;
+      // Its key hears of it and takes it out.
       void owner.stop({ kind: 'stopped', detail: 'made room for another' });
       return true;
     }

@@ -4,7 +4,7 @@ import type { HttpVersion } from '../protocol/reset-reason.js';
 import type { Checkout, CheckoutOptions } from './checkout.js';
 import { LONGEST_TIMER } from './longest-timer.js';
 import type { Pool } from './pool.js';
-import type { AcquiredStream, Session } from './session.js';
+import { type AcquiredStream, HeldStream, type Session } from './session.js';
 import { type Standing, staggeredRace } from './staggered-race.js';
 import type { UpstreamOrigin, UpstreamTarget } from './target.js';
 import { missingAbility, type TunnelNeeds } from './tunnel-needs.js';
@@ -101,6 +101,15 @@ function attemptOf(version: HttpVersion, standing: Standing): RaceAttempt {
       return { version, outcome: 'withdrawn', after: standing.after };
     case 'not-started':
       return { version, outcome: 'not-tried' };
+  }
+}
+
+class RacedStream extends HeldStream {
+  constructor(
+    acquired: AcquiredStream,
+    readonly race: RaceWin,
+  ) {
+    super(acquired.connection, acquired.stream, () => acquired.release());
   }
 }
 
@@ -247,16 +256,7 @@ export function createRacer(options: RacerOptions): Racer {
         timeout: Math.max(0, deadline - clock.now()),
         ...(signal ? { signal } : {}),
       });
-      const { connection, stream } = acquired;
-      return {
-        race,
-        connection,
-        stream,
-        get id() {
-          return acquired.id;
-        },
-        release: acquired.release,
-      };
+      return new RacedStream(acquired, race);
     },
     remembered(origin, needs = { extendedConnect: true, datagrams: false }) {
       const name = nameOf(origin, needs);

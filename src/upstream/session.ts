@@ -24,6 +24,19 @@ export interface AcquiredStream {
   release(): void;
 }
 
+/** A class because there are thousands. */
+export class HeldStream implements AcquiredStream {
+  constructor(
+    readonly connection: TransportConnection,
+    readonly stream: TunnelStream,
+    readonly release: () => void,
+  ) {}
+
+  get id(): number {
+    return this.stream.id;
+  }
+}
+
 /**
  * Whoever holds one tunnel. Calls are synchronous and in order: `attach`, then what the stream tells, then
  * `closed` once. After a release nothing is told.

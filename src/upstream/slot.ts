@@ -2,6 +2,7 @@ import { createEarlyDatagrams, type EarlyDatagrams } from '../http/datagram-earl
 import type { ResponseHead } from '../http/request.js';
 import { copyBytes } from '../protocol/copy-bytes.js';
 import type { ResetReason } from '../protocol/reset-reason.js';
+import type { Place } from '../tables/line.js';
 import type { Acquisition } from './acquisition.js';
 import type { Session, SessionEnd } from './session.js';
 import type { StreamContent, TransportStream } from './transport.js';
@@ -14,6 +15,10 @@ const HELD_DATAGRAMS = 256 * 1024;
  * are held, in order (content is bounded by its credit). A class, because there is one for each tunnel.
  */
 export class Slot implements StreamContent {
+  /** Where it waits for the peer's leave. */
+  waits: Place<number> | undefined;
+  /** Where it is told that its session is gone. */
+  watch: Place<Slot> | undefined;
   private held: (() => void)[] | undefined = [];
   private heldDatagrams: EarlyDatagrams | undefined;
   private silent = false;

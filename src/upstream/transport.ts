@@ -7,7 +7,7 @@ import type { UpstreamTarget } from './target.js';
 
 /** One stream of a transport connection. */
 export interface TransportStream {
-  /** By which events name it: unique on its connection, and there before the HTTP stream id is. */
+  /** By which events name it: from 0 on, unique on its connection, and there before the HTTP stream id is. */
   readonly handle: number;
   /** Its `id` is -1 while it waits for the peer's leave to open. */
   readonly tunnel: TunnelStream;

@@ -54,7 +54,6 @@ export interface AppConnectionBinding {
 
 export function createAppConnection(socket: TcpSocket, clock: Clock): AppConnectionBinding {
   const over = new AbortController();
-  let unread = Buffer.alloc(0);
   let ended = false;
   let outcome: TcpEnd | undefined;
   let late = false;
@@ -80,7 +79,7 @@ export function createAppConnection(socket: TcpSocket, clock: Clock): AppConnect
         reader.data(bytes, start, end);
         return;
       }
-      unread = Buffer.concat([unread, bytes.subarray(start, end)]);
+      connection.unread = Buffer.concat([connection.unread, bytes.subarray(start, end)]);
       changed();
     },
     end() {
@@ -99,21 +98,20 @@ export function createAppConnection(socket: TcpSocket, clock: Clock): AppConnect
     },
   };
 
-  const connection: AppConnection = {
+  const connection: AppConnection & { unread: Uint8Array } = {
     socket,
     localAddress: unmapped(socket.localAddress),
     remoteAddress: unmapped(socket.remoteAddress),
     over: over.signal,
-    get unread() {
-      return unread;
-    },
+    unread: Buffer.alloc(0),
     take(count) {
-      unread = unread.subarray(count);
+      connection.unread = connection.unread.subarray(count);
     },
     async more(limit) {
-      if (unread.length >= limit) throw new BautaError('ERR_REQUEST_MALFORMED', { detail: 'it is too long' });
-      const before = unread.length;
-      while (unread.length === before) {
+      if (connection.unread.length >= limit)
+        throw new BautaError('ERR_REQUEST_MALFORMED', { detail: 'it is too long' });
+      const before = connection.unread.length;
+      while (connection.unread.length === before) {
         if (late) throw new BautaError('ERR_TIMEOUT');
         if (ended || outcome) throw new BautaError('ERR_CLOSED');
         await new Promise<void>((resolve) => {
@@ -123,8 +121,8 @@ export function createAppConnection(socket: TcpSocket, clock: Clock): AppConnect
     },
     write: (bytes) => void socket.write(bytes, 0, bytes.length),
     limitRequest,
-    handOver(to, first = unread) {
-      unread = Buffer.alloc(0);
+    handOver(to, first = connection.unread) {
+      connection.unread = Buffer.alloc(0);
       limitRequest(undefined);
       reader = to;
       if (first.length > 0) to.data(first, 0, first.length);
@@ -134,7 +132,7 @@ export function createAppConnection(socket: TcpSocket, clock: Clock): AppConnect
     hangUp() {
       if (outcome) return;
       limitRequest(undefined);
-      unread = Buffer.alloc(0);
+      connection.unread = Buffer.alloc(0);
       reader = ignore;
       socket.grant(DISCARDED);
       socket.end();

@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock/clock.js';
 import type { SocketAddress } from '../../quic/address.js';
 import type { TcpListener, TcpSockets } from '../../quic/tcp-socket.js';
+import { Line } from '../../tables/line.js';
 import { listenError } from '../listen-error.js';
 import { type AppConnection, createAppConnection } from './app-connection.js';
 import type { FrontEvent } from './front-events.js';
@@ -31,7 +32,7 @@ export interface ListenForAppsOptions {
 /** Rejects with `ERR_PORT_IN_USE`, `ERR_PORT_PRIVILEGE` or `ERR_ADDRESS_UNAVAILABLE`. */
 export async function listenForApps(options: ListenForAppsOptions): Promise<FrontEnd> {
   const { clock, limits } = options;
-  const apps = new Set<AppConnection>();
+  const apps = new Line<AppConnection>();
   let closing: Promise<void> | undefined;
   let emptied: () => void = () => undefined;
 
@@ -45,11 +46,11 @@ export async function listenForApps(options: ListenForAppsOptions): Promise<Fron
         socket.reset();
         return handler;
       }
-      apps.add(connection);
+      const place = apps.join(connection);
       connection.over.addEventListener(
         'abort',
         () => {
-          apps.delete(connection);
+          apps.leave(place);
           if (apps.size === 0) emptied();
         },
         { once: true },
@@ -74,7 +75,7 @@ export async function listenForApps(options: ListenForAppsOptions): Promise<Fron
         };
       });
     }
-    for (const { socket } of [...apps]) socket.reset();
+    for (const { socket } of apps) socket.reset();
   };
   return {
     localAddress: listener.localAddress,

@@ -24,6 +24,26 @@ export interface ByteSide {
   reset(reason: ResetReason): void;
 }
 
+/** What a side does, whatever it knows. */
+export type SideActs = Pick<ByteSide, 'grant' | 'write' | 'end' | 'reset'>;
+
+/** A side of which its heirs know how much is buffered. A class because there are thousands. */
+export abstract class ActingSide implements ByteSide {
+  readonly grant: SideActs['grant'];
+  readonly write: SideActs['write'];
+  readonly end: SideActs['end'];
+  readonly reset: SideActs['reset'];
+
+  constructor(acts: SideActs) {
+    this.grant = acts.grant;
+    this.write = acts.write;
+    this.end = acts.end;
+    this.reset = acts.reset;
+  }
+
+  abstract get buffered(): number;
+}
+
 /** What a side tells. Calls are synchronous and in order. */
 export interface ByteSideHandler {
   /** Bytes, within the credit; the view is valid only during the call. */

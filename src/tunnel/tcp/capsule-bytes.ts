@@ -7,7 +7,7 @@ import {
 } from '../../protocol/connect-tcp.js';
 import { ConnectTcpError, createConnectTcpParser } from '../../protocol/connect-tcp-bytes.js';
 import { type SideEnd, sideEndOf } from '../side-end.js';
-import type { ByteSide, ByteSideHandler } from './byte-side.js';
+import { ActingSide, type ByteSideHandler } from './byte-side.js';
 import type { ByteStreamBinding } from './byte-stream.js';
 
 /** Bytes of a capsule's longest header: two varints. */
@@ -22,9 +22,16 @@ const ALLOWANCE = LONGEST_HEADER;
 /** Credit that capsule headers and skipped capsules used up is given again in steps of this size. */
 const STEP = 4096;
 
+class CapsuleSide extends ActingSide {
+  stream: TunnelStream | undefined;
+
+  override get buffered(): number {
+    return this.stream?.buffered ?? 0;
+  }
+}
+
 /** connect-tcp: bytes in DATA and FINAL_DATA capsules (draft-ietf-httpbis-connect-tcp section 3). */
 export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSideHandler): ByteStreamBinding {
-  let stream: TunnelStream | undefined;
   let started = false;
   /** What the holder lets in and has not got. */
   let credit = 0;
@@ -102,7 +109,7 @@ export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSide
   };
   /** draft-ietf-httpbis-connect-tcp section 3.4: the stream ends when the TCP connection is closed both ways. */
   const endWhenBothDid = (): void => {
-    if (finalTold && finalSent) stream?.end();
+    if (finalTold && finalSent) side.stream?.end();
   };
   const stop = (): void => {
     over = true;
@@ -113,14 +120,14 @@ export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSide
     if (!(error instanceof ConnectTcpError)) throw error;
     fault ??= { kind: 'reset', reason: error.reason };
     stop();
-    stream?.reset(error.reason);
+    side.stream?.reset(error.reason);
   };
   const topUp = (step: number): void => {
     if (!started || over) return;
     const missing = credit + ALLOWANCE - keptBytes - inHand - granted;
     if (missing <= 0 || (missing < step && granted >= ALLOWANCE)) return;
     granted += missing;
-    stream?.grant(missing);
+    side.stream?.grant(missing);
   };
   /** The revision's own; where it has none, those that the peer uses. */
   const capsules = (): ConnectTcpCapsules => revision.capsules ?? parser.capsules ?? newestConnectTcpCapsules;
@@ -130,10 +137,7 @@ export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSide
     handler.drain();
   };
 
-  const side: ByteSide = {
-    get buffered() {
-      return stream?.buffered ?? 0;
-    },
+  const side = new CapsuleSide({
     grant(bytes) {
       if (over) return;
       credit += bytes;
@@ -141,6 +145,7 @@ export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSide
       topUp(0);
     },
     write(bytes, start, end) {
+      const { stream } = side;
       if (deaf || finalSent || !stream || start >= end) return true;
       const at = writeCapsuleHeader(header, 0, capsules().data, end - start);
       let room: boolean;
@@ -158,15 +163,15 @@ export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSide
       finalSent = true;
       if (!deaf) {
         const at = writeCapsuleHeader(header, 0, capsules().finalData, 0);
-        stream?.write(header, 0, at);
+        side.stream?.write(header, 0, at);
       }
       endWhenBothDid();
     },
     reset(reason) {
       stop();
-      stream?.reset(reason);
+      side.stream?.reset(reason);
     },
-  };
+  });
   const streamHandler: TunnelStreamHandler = {
     data(bytes, start, end) {
       if (over) return;
@@ -205,7 +210,7 @@ export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSide
     side,
     streamHandler,
     attach(attached) {
-      stream = attached;
+      side.stream = attached;
     },
     start() {
       if (started) return;

@@ -9,7 +9,7 @@ import type { ConnectTcpRevision } from '../../protocol/connect-tcp.js';
 import type { Fields } from '../../protocol/fields.js';
 import type { ResetReason } from '../../protocol/reset-reason.js';
 import { errorOfOutcome, errorOfResponse } from '../response-error.js';
-import type { ByteSide, ByteSideHandler } from './byte-side.js';
+import { ActingSide, type ByteSide, type ByteSideHandler, type SideActs } from './byte-side.js';
 import { bindByteStream } from './byte-stream.js';
 import type { MutableTcpTunnelStatistics, TcpTunnelStatistics } from './tunnel-statistics.js';
 
@@ -170,11 +170,8 @@ export function openTcpTunnel(
   if (signal.aborted) aborted();
 
   const { side } = binding;
-  return {
+  return new AskedTcpTunnel(side, {
     ready,
-    get buffered() {
-      return side.buffered;
-    },
     grant: (bytes) => side.grant(bytes),
     write(bytes, start, end) {
       if (phase !== 'asking' && phase !== 'open') return true;
@@ -190,7 +187,27 @@ export function openTcpTunnel(
     },
     statistics: () => ({ ...counters }),
     closed,
-  };
+  });
+}
+
+class AskedTcpTunnel extends ActingSide implements OpenTcpTunnel {
+  readonly ready: OpenTcpTunnel['ready'];
+  readonly closed: OpenTcpTunnel['closed'];
+  readonly statistics: OpenTcpTunnel['statistics'];
+
+  constructor(
+    private readonly side: Pick<ByteSide, 'buffered'>,
+    rest: SideActs & Pick<OpenTcpTunnel, 'ready' | 'closed' | 'statistics'>,
+  ) {
+    super(rest);
+    this.ready = rest.ready;
+    this.closed = rest.closed;
+    this.statistics = rest.statistics;
+  }
+
+  override get buffered(): number {
+    return this.side.buffered;
+  }
 }
 
 function requestHead(request: TcpTunnelRequest): RequestHead {

@@ -1,6 +1,7 @@
 import type { Clock, Timer } from '../../clock/clock.js';
 import type { HttpClientConnection } from '../../http/connection.js';
 import { createDatagramStream, eventsOf } from '../../http/create-datagram-stream.js';
+import type { DatagramStream } from '../../http/datagram-stream.js';
 import type { ResponseHead } from '../../http/request.js';
 import type { StreamOutcome } from '../../http/tunnel-stream.js';
 import { BautaError } from '../../protocol/bauta-error.js';
@@ -103,9 +104,6 @@ export function openUdpTunnel(
     if (!peerEnded) linger = clock.setTimeout(() => binding.datagrams.reset('cancelled'), LINGER);
   };
 
-  const payloadLimit = (size: number): number =>
-    Math.max(0, Math.min(MAX_UDP_PAYLOAD, size - CONTEXT_ZERO.length));
-
   const binding = createDatagramStream({
     datagram(bytes, start, end) {
       const from = payloadStart(bytes, start, end);
@@ -177,11 +175,8 @@ export function openUdpTunnel(
   binding.attach(stream);
   if (signal.aborted) aborted();
 
-  return {
+  return new AskedUdpTunnel(binding.datagrams, {
     ready,
-    get maxPayloadSize() {
-      return payloadLimit(binding.datagrams.maxDatagramSize);
-    },
     send(bytes, start, end) {
       if (end - start > MAX_UDP_PAYLOAD) return countOut(counters, 'too-large', end - start);
       if (phase !== 'open' && phase !== 'asking') return countOut(counters, 'dropped', end - start);
@@ -195,5 +190,35 @@ export function openUdpTunnel(
       else binding.datagrams.reset(reason);
     },
     closed,
-  };
+  });
+}
+
+function payloadLimit(size: number): number {
+  return Math.max(0, Math.min(MAX_UDP_PAYLOAD, size - CONTEXT_ZERO.length));
+}
+
+/** A class because there are thousands. */
+class AskedUdpTunnel implements OpenUdpTunnel {
+  readonly ready: OpenUdpTunnel['ready'];
+  readonly closed: OpenUdpTunnel['closed'];
+  readonly send: OpenUdpTunnel['send'];
+  readonly statistics: OpenUdpTunnel['statistics'];
+  readonly end: OpenUdpTunnel['end'];
+  readonly reset: OpenUdpTunnel['reset'];
+
+  constructor(
+    private readonly datagrams: Pick<DatagramStream, 'maxDatagramSize'>,
+    rest: Omit<OpenUdpTunnel, 'maxPayloadSize'>,
+  ) {
+    this.ready = rest.ready;
+    this.closed = rest.closed;
+    this.send = rest.send;
+    this.statistics = rest.statistics;
+    this.end = rest.end;
+    this.reset = rest.reset;
+  }
+
+  get maxPayloadSize(): number {
+    return payloadLimit(this.datagrams.maxDatagramSize);
+  }
 }
