@@ -13,18 +13,18 @@ const entrySize = 64;
 export function createEarlyDatagrams(maxBytes: number): EarlyDatagrams {
   let kept: Uint8Array[] = [];
   let size = 0;
-  let dropped = 0;
   const take = (): Uint8Array[] => {
     const taken = kept;
     kept = [];
     size = 0;
     return taken;
   };
-  return {
+  const early: EarlyDatagrams & { dropped: number } = {
+    dropped: 0,
     keep(bytes, start, end) {
       const cost = end - start + entrySize;
       if (size + cost > maxBytes) {
-        dropped += 1;
+        early.dropped += 1;
         return;
       }
       size += cost;
@@ -36,8 +36,6 @@ export function createEarlyDatagrams(maxBytes: number): EarlyDatagrams {
     clear() {
       take();
     },
-    get dropped() {
-      return dropped;
-    },
   };
+  return early;
 }

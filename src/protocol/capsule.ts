@@ -1,5 +1,5 @@
 import { copyBytes } from './copy-bytes.js';
-import { TypeLengthValueParser } from './type-length-value.js';
+import { type TypeLengthValueHandler, TypeLengthValueParser, type ValuePlan } from './type-length-value.js';
 import { varintSize, writeVarint } from './varint.js';
 
 /** Capsule types that bauta knows. */
@@ -79,49 +79,73 @@ export interface CapsuleParser {
   stop(): void;
 }
 
+/** A class because there are thousands. */
+class Parser implements CapsuleParser, TypeLengthValueHandler {
+  private readonly values = new TypeLengthValueParser(this);
+
+  constructor(
+    private readonly rules: CapsuleRules,
+    private readonly handler: CapsuleHandler,
+  ) {}
+
+  get atBoundary(): boolean {
+    return this.values.atBoundary;
+  }
+
+  get currentType(): number | undefined {
+    return this.values.currentType;
+  }
+
+  get valueLeft(): number {
+    return this.values.valueLeft;
+  }
+
+  push(bytes: Uint8Array, start: number, end: number): void {
+    this.values.push(bytes, start, end);
+  }
+
+  end(): void {
+    // RFC 9297 section 3.3: a capsule cut short makes the message malformed.
+    if (!this.atBoundary) throw new CapsuleError('truncated', this.currentType);
+  }
+
+  stop(): void {
+    this.values.stop();
+  }
+
+  // what the parser of values asks and tells
+
+  begin(type: number, length: number): ValuePlan {
+    const rules = this.rules;
+    const limit =
+      type === capsuleTypes.DATAGRAM ? (rules.maxDatagram ?? MAX_DATAGRAM_PAYLOAD) : rules.whole?.get(type);
+    if (limit !== undefined) {
+      if (length > limit) throw new CapsuleError('too-large', type);
+      return 'whole';
+    }
+    if (rules.streamed?.has(type)) return 'pieces';
+    if (rules.others?.(type, length)) return 'whole';
+    this.handler.skipped?.(type);
+    return 'skip';
+  }
+
+  whole(type: number, bytes: Uint8Array, start: number, end: number): void {
+    if (type === capsuleTypes.DATAGRAM) this.handler.datagram(bytes, start, end);
+    else this.handler.capsule?.(type, copyBytes(bytes, start, end));
+  }
+
+  piece(type: number, bytes: Uint8Array, start: number, end: number): void {
+    this.handler.piece?.(type, bytes, start, end);
+  }
+
+  finished(type: number): void {
+    this.handler.finished?.(type);
+  }
+}
+
 /** Incremental parser of the capsule protocol (RFC 9297 section 3). */
 export function createCapsuleParser(rules: CapsuleRules, handler: CapsuleHandler): CapsuleParser {
-  const maxDatagram = rules.maxDatagram ?? MAX_DATAGRAM_PAYLOAD;
-  const parser = new TypeLengthValueParser({
-    begin(type, length) {
-      const limit = type === capsuleTypes.DATAGRAM ? maxDatagram : rules.whole?.get(type);
-      if (limit !== undefined) {
-        if (length > limit) throw new CapsuleError('too-large', type);
-        return 'whole';
-      }
-      if (rules.streamed?.has(type)) return 'pieces';
-      if (rules.others?.(type, length)) return 'whole';
-      handler.skipped?.(type);
-      return 'skip';
-    },
-    whole(type, bytes, start, end) {
-      if (type === capsuleTypes.DATAGRAM) handler.datagram(bytes, start, end);
-      else handler.capsule?.(type, copyBytes(bytes, start, end));
-    },
-    piece(type, bytes, start, end) {
-      handler.piece?.(type, bytes, start, end);
-    },
-    finished(type) {
-      handler.finished?.(type);
-    },
-  });
-  return {
-    get atBoundary() {
-      return parser.atBoundary;
-    },
-    get currentType() {
-      return parser.currentType;
-    },
-    get valueLeft() {
-      return parser.valueLeft;
-    },
-    push: (bytes, start, end) => parser.push(bytes, start, end),
-    end() {
-      // RFC 9297 section 3.3: a capsule cut short makes the message malformed.
-      if (!parser.atBoundary) throw new CapsuleError('truncated', parser.currentType);
-    },
-    stop: () => parser.stop(),
-  };
+  return new Parser(rules, handler);
 }
 
 /** Bytes of the header of a capsule. */

@@ -60,11 +60,9 @@ export interface ConnectTcpParser {
  * skipped (RFC 9297 section 3.2).
  */
 export function createConnectTcpParser(handler: ConnectTcpHandler): ConnectTcpParser {
-  let capsules: ConnectTcpCapsules | undefined;
   /** FINAL_DATA has begun. */
   let last = false;
-  let finished = false;
-  const parser = new TypeLengthValueParser({
+  const values = new TypeLengthValueParser({
     begin(type) {
       const kind = connectTcpCapsule(type);
       if (kind === undefined) {
@@ -74,29 +72,26 @@ export function createConnectTcpParser(handler: ConnectTcpHandler): ConnectTcpPa
       }
       if (last) throw new ConnectTcpError('after-final');
       last = kind === 'final-data';
-      capsules ??= connectTcpCapsulesWith(type);
+      parser.capsules ??= connectTcpCapsulesWith(type);
       return 'pieces';
     },
     whole: () => undefined,
     piece: (_type, bytes, start, end) => handler.bytes(bytes, start, end),
     finished() {
       if (!last) return;
-      finished = true;
+      parser.finished = true;
       handler.final();
     },
   });
-  return {
-    get capsules() {
-      return capsules;
-    },
-    get finished() {
-      return finished;
-    },
-    push: (bytes, start, end) => parser.push(bytes, start, end),
+  const parser: ConnectTcpParser & { capsules: ConnectTcpCapsules | undefined; finished: boolean } = {
+    capsules: undefined,
+    finished: false,
+    push: (bytes, start, end) => values.push(bytes, start, end),
     end() {
-      if (!parser.atBoundary) throw new ConnectTcpError('truncated');
-      if (!finished) throw new ConnectTcpError('unfinished');
+      if (!values.atBoundary) throw new ConnectTcpError('truncated');
+      if (!parser.finished) throw new ConnectTcpError('unfinished');
     },
-    stop: () => parser.stop(),
+    stop: () => values.stop(),
   };
+  return parser;
 }

@@ -59,7 +59,7 @@ export function http2Tunnels(
     if (protocol === undefined || !isTunnel(protocol) || !request || !owner) return;
     const connection = borrowed.get(owner) ?? borrow(owner);
     keepOwnTrailers(http);
-    const made = createServerStream(http, request, ownerOf(owner, memory), undefined);
+    const made = createServerStream(http, request, new Owner(owner, memory), undefined);
     trailers.set(http, http.listeners('wantTrailers'));
     made.attach(connection.request(made.stream));
   };
@@ -89,13 +89,17 @@ function protocolOf(headers: object): string | undefined {
   return typeof protocol === 'string' ? protocol.toLowerCase() : undefined;
 }
 
-function ownerOf(session: Http2Session, memory: WriteMemory): StreamOwner {
-  return {
-    get loss() {
-      return session.destroyed ? peerClosed : undefined;
-    },
-    lastProcessed: undefined,
-    losing: new Set(),
-    memory,
-  };
+/** A class because there is one for each tunnel. */
+class Owner implements StreamOwner {
+  readonly lastProcessed = undefined;
+  readonly losing: StreamOwner['losing'] = new Set();
+
+  constructor(
+    private readonly session: Http2Session,
+    readonly memory: WriteMemory,
+  ) {}
+
+  get loss(): ConnectionClose | undefined {
+    return this.session.destroyed ? peerClosed : undefined;
+  }
 }

@@ -1,11 +1,8 @@
-import type {
-  ConnectionClose,
-  HttpAccept,
-  HttpServerConnection,
-  HttpServerConnectionHandler,
-} from '../http/connection.js';
+import type { ConnectionClose, HttpAccept, HttpServerConnectionHandler } from '../http/connection.js';
+import { ServerFace } from '../http/tcp/server-face.js';
 import type { ServerStream, TunnelStreamHandler } from '../http/tunnel-stream.js';
 import type { SocketAddress } from '../quic/address.js';
+import { Line } from '../tables/line.js';
 
 /** What is known of a connection that belongs to somebody else's server. */
 export interface BorrowedIdentity {
@@ -34,51 +31,40 @@ export function borrowConnection(
   accept: HttpAccept,
   released: () => void,
 ): BorrowedConnection {
-  const streams = new Set<ServerStream>();
-  let held = true;
+  const streams = new Line<ServerStream>();
   let draining = false;
   let resolveClosed: (close: ConnectionClose) => void = () => undefined;
   const closed = new Promise<ConnectionClose>((resolve) => {
     resolveClosed = resolve;
   });
   const release = (close: ConnectionClose): void => {
-    if (!held) return;
-    held = false;
+    if (!borrowed.held) return;
+    borrowed.held = false;
     handler.closed?.(close);
     resolveClosed(close);
     released();
   };
-  const connection: HttpServerConnection = {
-    ...identity,
-    peerCertificates: [],
-    get streams() {
-      return streams.size;
-    },
-    statistics: () => Promise.resolve(undefined),
-    drain() {
-      draining = true;
-      if (streams.size === 0) release({ reason: 'closed', code: undefined, detail: 'drained' });
-    },
-    close(reason) {
-      for (const stream of [...streams]) stream.reset('cancelled');
-      release({ reason: 'closed', code: undefined, detail: reason });
-    },
-    closed,
+  const drain = (): void => {
+    draining = true;
+    if (streams.size === 0) release({ reason: 'closed', code: undefined, detail: 'drained' });
   };
-  const handler: HttpServerConnectionHandler = accept(connection);
-
-  return {
+  const borrowed: BorrowedConnection & { held: boolean } = {
+    held: true,
     request(stream) {
-      streams.add(stream);
+      const place = streams.join(stream);
       stream.closed.then(() => {
-        streams.delete(stream);
-        if (draining && streams.size === 0) connection.drain();
+        streams.leave(place);
+        if (draining && streams.size === 0) drain();
       });
       return handler.request(stream);
     },
     lost: release,
-    get held() {
-      return held;
-    },
   };
+  const known = { ...identity, peerCertificates: [] };
+  const connection = new ServerFace(identity.version, known, streams, closed, drain, (reason) => {
+    for (const stream of streams) stream.reset('cancelled');
+    release({ reason: 'closed', code: undefined, detail: reason });
+  });
+  const handler: HttpServerConnectionHandler = accept(connection);
+  return borrowed;
 }

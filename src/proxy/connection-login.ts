@@ -62,8 +62,6 @@ export function createConnectionLogin(options: LoginOptions): ConnectionLogin {
   const closing = new Asker();
   const running = new Map<string, Promise<LoginOutcome>>();
   let remembered: Remembered | undefined;
-  let known = options.authenticate() === 'anyone';
-  let failures = 0;
 
   const check = async (value: string, verify: Authenticate): Promise<LoginOutcome> => {
     const credential = parseCredential(value);
@@ -81,7 +79,9 @@ export function createConnectionLogin(options: LoginOptions): ConnectionLogin {
     }
   };
 
-  return {
+  const made: ConnectionLogin & { known: boolean; failures: number } = {
+    known: options.authenticate() === 'anyone',
+    failures: 0,
     async login(value) {
       const authenticate = options.authenticate();
       if (authenticate === 'anyone') return ANYONE;
@@ -102,25 +102,20 @@ export function createConnectionLogin(options: LoginOptions): ConnectionLogin {
       const started = check(value, authenticate).then((outcome) => {
         running.delete(key);
         if (outcome.kind === 'user') {
-          if (!known) options.becameKnown?.();
-          known = true;
+          if (!made.known) options.becameKnown?.();
+          made.known = true;
           remembered = { digest, generation, until: clock.now() + REMEMBER, user: outcome.user };
         } else if (outcome.kind === 'stranger') {
-          failures++;
+          made.failures++;
         }
         return outcome;
       });
       running.set(key, started);
       return started;
     },
-    get known() {
-      return known;
-    },
-    get failures() {
-      return failures;
-    },
     close: () => closing.leave(),
   };
+  return made;
 }
 
 /** The promise's result, or a rejection as soon as the signal aborts. */

@@ -84,7 +84,7 @@ export function forwardRequest(
   };
 
   const send = (to: Admitted, tries: number): void => {
-    const { hasContent } = content;
+    const hasContent = content.hasContent();
     const reuse = !hasContent && repeatable.includes(method) && tries < TRIES;
     let sent: ClientRequest;
     try {

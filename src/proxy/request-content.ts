@@ -11,7 +11,7 @@ export interface RequestContent {
    * says nothing for a second counts as one that will.
    */
   known(method: string): Promise<void>;
-  readonly hasContent: boolean;
+  hasContent(): boolean;
   /** Where it goes; again, while there is none. */
   sendTo(origin: ClientRequest): void;
   /** The answer is complete: a little more is thrown away, and a client that does not end is stopped. */
@@ -41,8 +41,6 @@ export function createRequestContent(
   /** What came before there was an origin: within the credit. */
   const waiting: Buffer[] = [];
   let origin: ClientRequest | undefined;
-  let bytes = 0;
-  let ended = false;
   let discarding = false;
   let linger: Timer | undefined;
   let seen: (() => void) | undefined;
@@ -52,11 +50,13 @@ export function createRequestContent(
       if (!discarding) stream.grant(chunk.length);
     });
   };
-  return {
+  const content: RequestContent & { ended: boolean; bytes: number } = {
+    ended: false,
+    bytes: 0,
     data(view, start, end) {
-      bytes += end - start;
+      content.bytes += end - start;
       if (discarding) return;
-      if (length !== undefined && bytes > length) {
+      if (length !== undefined && content.bytes > length) {
         stream.reset('message-error');
         return;
       }
@@ -66,8 +66,8 @@ export function createRequestContent(
       seen?.();
     },
     end() {
-      ended = true;
-      if (length !== undefined && bytes < length && !discarding) {
+      content.ended = true;
+      if (length !== undefined && content.bytes < length && !discarding) {
         stream.reset('message-error');
         return;
       }
@@ -76,7 +76,7 @@ export function createRequestContent(
     },
     known(method) {
       stream.grant(WINDOW);
-      if (ended || length !== undefined || withContent.includes(method)) return Promise.resolve();
+      if (content.ended || length !== undefined || withContent.includes(method)) return Promise.resolve();
       return new Promise((resolve) => {
         const timer = clock.setTimeout(resolve, DOUBT);
         seen = () => {
@@ -85,17 +85,15 @@ export function createRequestContent(
         };
       });
     },
-    get hasContent() {
-      return length === undefined ? !ended || bytes > 0 : length > 0;
-    },
+    hasContent: () => (length === undefined ? !content.ended || content.bytes > 0 : length > 0),
     sendTo(to) {
       origin = to;
       for (const chunk of waiting.splice(0)) write(to, chunk);
-      if (ended) to.end();
+      if (content.ended) to.end();
       else to.flushHeaders();
     },
     discard() {
-      if (ended) return;
+      if (content.ended) return;
       discarding = true;
       stream.grant(DISCARD);
       // RFC 9113 section 8.1, RFC 9114 section 4.1: the answer was complete without the rest of the request.
@@ -105,11 +103,6 @@ export function createRequestContent(
     closed() {
       clock.clearTimeout(linger);
     },
-    get ended() {
-      return ended;
-    },
-    get bytes() {
-      return bytes;
-    },
   };
+  return content;
 }

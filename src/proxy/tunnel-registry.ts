@@ -1,5 +1,6 @@
 import type { ResetReason } from '../protocol/reset-reason.js';
 import { Line, type Place } from '../tables/line.js';
+import { NumberTable } from '../tables/number-table.js';
 import type { TunnelCounters, TunnelDescription } from './events.js';
 import { addressKey, createUsage, type LimitReached, type ProxyLimits } from './limits.js';
 
@@ -45,7 +46,7 @@ class Book {
   readonly running = new Line<RunningTunnel>();
   readonly users = createUsage();
   readonly addresses = createUsage();
-  readonly connections = createUsage();
+  readonly connections = new NumberTable<number>();
   places = 0;
   opened = 0;
   forwarding = 0;
@@ -63,7 +64,7 @@ class TakenPlace implements TunnelPlace {
 
   constructor(
     private readonly book: Book,
-    private readonly on: string,
+    private readonly on: number,
     private readonly from: string,
   ) {}
 
@@ -98,7 +99,9 @@ class TakenPlace implements TunnelPlace {
     if (this.released) return;
     this.released = true;
     const { book } = this;
-    book.connections.remove(this.on);
+    const left = (book.connections.get(this.on) ?? 1) - 1;
+    if (left > 0) book.connections.set(this.on, left);
+    else book.connections.delete(this.on);
     if (this.user !== undefined) {
       book.places--;
       book.addresses.remove(this.from);
@@ -113,10 +116,10 @@ export function createTunnelRegistry(limits: () => ProxyLimits): TunnelRegistry 
   const book = new Book(limits);
   return {
     claim(connection, address) {
-      const on = String(connection);
-      if (book.connections.count(on) >= limits().tunnelsPerConnection) return 'connection';
-      book.connections.add(on);
-      return new TakenPlace(book, on, addressKey(address));
+      const taken = book.connections.get(connection) ?? 0;
+      if (taken >= limits().tunnelsPerConnection) return 'connection';
+      book.connections.set(connection, taken + 1);
+      return new TakenPlace(book, connection, addressKey(address));
     },
     running: () => book.running,
     get places() {

@@ -4,6 +4,7 @@ import type { Fields } from '../../protocol/fields.js';
 import type { SocketAddress } from '../../quic/address.js';
 import type { ConnectionClose, HttpClientConnection, HttpClientConnectionHandler } from '../connection.js';
 import type { RequestHead } from '../request.js';
+import { ClientFace } from '../tcp/client-face.js';
 import { endAndLinger, hangUpAndLinger } from '../tcp/linger.js';
 import { createLossRecord, recordTcpEnd } from '../tcp/loss.js';
 import { refusedStream } from '../tcp/refused-stream.js';
@@ -64,7 +65,7 @@ export function startH1Client(
       resolveClosed(close);
     };
     setImmediate(() => {
-      if (active?.delivering) {
+      if (active?.delivering()) {
         active.stream.closed.then(over);
         return;
       }
@@ -77,16 +78,11 @@ export function startH1Client(
 
   const usable = (): boolean => !active && !spent && !draining && !socket.destroyed && tcp.writable;
 
-  return {
-    version: 'h1',
-    remoteAddress,
-    settings: { extendedConnect: true, datagrams: false, maxStreams: 1 },
-    get usable() {
-      return usable();
-    },
-    get streams() {
-      return active ? 1 : 0;
-    },
+  const settings = { extendedConnect: true, datagrams: false, maxStreams: 1 };
+  return new ClientFace('h1', remoteAddress, settings, closed, {
+    usable,
+    streams: () => (active ? 1 : 0),
+    holdProcess,
     open(head: RequestHead, streamHandler: ClientStreamHandler) {
       if (!usable()) {
         const loss = record.cause ?? { reason: 'peer-closed', detail: 'the connection is in use' };
@@ -124,8 +120,6 @@ export function startH1Client(
       return stream.stream;
     },
     ping: () => Promise.reject(new Error('HTTP/1.1 has no PING')),
-    statistics: () => Promise.resolve(undefined),
-    ...(holdProcess && { holdProcess }),
     drain() {
       draining = true;
       if (!active) endConnection();
@@ -139,8 +133,7 @@ export function startH1Client(
       } else endConnection();
       await closed;
     },
-    closed,
-  };
+  });
 }
 
 function requestLine(head: RequestHead): { method: string; path: string; headers: readonly string[] } {

@@ -7,6 +7,7 @@ import { type CreditGate, createCreditGate } from '../tcp/credit-gate.js';
 import { errnoOf, type LossRecord } from '../tcp/loss.js';
 import type { SocketStream } from '../tcp/socket-stream.js';
 import type { TcpConnection } from '../tcp/tcp-connection.js';
+import { withBuffered } from '../tcp/with-buffered.js';
 import type { ClientStreamHandler, StreamOutcome, TunnelStream } from '../tunnel-stream.js';
 import { createRawTunnel, type RawTunnel } from './raw-tunnel.js';
 import { listMembers } from './request-head.js';
@@ -33,7 +34,7 @@ export interface BoundClientStream {
   /** The connection is gone; the cause is in the record. */
   lose(): void;
   /** What came was whole, and the last of it waits for credit: the connection is not needed for that. */
-  readonly delivering: boolean;
+  delivering(): boolean;
 }
 
 /** The client's side of one request. */
@@ -210,16 +211,16 @@ export function createClientStream(
     handler.drain();
   };
 
-  const stream: TunnelStream = {
+  const buffered = (): number => {
+    if (outcome) return 0;
+    return tunnel?.buffered ?? (sendsContent ? request.writableLength : earlyBytes);
+  };
+  const stream: TunnelStream = withBuffered<TunnelStream>(buffered, {
     version: 'h1',
     id: 0,
     nativeDatagrams: false,
     maxDatagramSize: 0,
     closed,
-    get buffered() {
-      if (outcome) return 0;
-      return tunnel?.buffered ?? (sendsContent ? request.writableLength : earlyBytes);
-    },
     grant(bytes) {
       if (tunnel) tunnel.grant(bytes);
       else if (gate) gate.grant(bytes);
@@ -256,15 +257,15 @@ export function createClientStream(
       if (tunnel) tunnel.reset(reason);
       else abort(reason);
     },
-  };
+  });
 
   if (head.kind === 'plain' && sendsContent) request.flushHeaders();
   else request.end();
   return {
     stream,
     lose,
-    get delivering() {
-      if (tunnel) return tunnel.delivering;
+    delivering() {
+      if (tunnel) return tunnel.delivering();
       return !outcome && gate?.holding === true && whole();
     },
   };

@@ -4,6 +4,7 @@ import { createHeldBytes } from '../tcp/held-bytes.js';
 import { joinedCopy } from '../tcp/joined-copy.js';
 import { type LossRecord, recordTcpEnd } from '../tcp/loss.js';
 import type { TcpConnection } from '../tcp/tcp-connection.js';
+import { withBuffered } from '../tcp/with-buffered.js';
 import type { FramedStream, StreamOutcome, TunnelStream, TunnelStreamHandler } from '../tunnel-stream.js';
 
 const highWater = 64 * 1024;
@@ -23,9 +24,9 @@ export interface RawTunnel extends FramedStream {
   conclude(outcome: StreamOutcome): void;
   /** The connection is gone, or going; the cause is in the record. */
   lose(): void;
-  readonly over: boolean;
+  over(): boolean;
   /** All was sent and all has come, and the last of it waits for credit: the connection is not needed for that. */
-  readonly delivering: boolean;
+  delivering(): boolean;
 }
 
 export interface RawTunnelOptions {
@@ -161,23 +162,19 @@ export function createRawTunnel(options: RawTunnelOptions, handler: TunnelStream
     return connection.socket.spliceTo?.(far, request) ?? false;
   };
 
-  const tunnel: RawTunnel = {
+  const buffered = (): number => {
+    if (outcome) return 0;
+    return opened ? connection.socket.buffered : earlyBytes;
+  };
+  const tunnel: RawTunnel = withBuffered<RawTunnel>(buffered, {
     version: 'h1',
     id: 0,
     nativeDatagrams: false,
     maxDatagramSize: 0,
     closed,
     holder,
-    get over() {
-      return outcome !== undefined;
-    },
-    get delivering() {
-      return !outcome && !endTold && connection.over?.kind === 'ended';
-    },
-    get buffered() {
-      if (outcome) return 0;
-      return opened ? connection.socket.buffered : earlyBytes;
-    },
+    over: () => outcome !== undefined,
+    delivering: () => !outcome && !endTold && connection.over?.kind === 'ended',
     open() {
       if (opened || outcome) return;
       opened = true;
@@ -226,7 +223,7 @@ export function createRawTunnel(options: RawTunnelOptions, handler: TunnelStream
       connection.reset();
       process.nextTick(finish, { kind: 'reset', by: 'local', reason, code: undefined, version: 'h1' });
     },
-  };
+  });
   if (connection.socket.spliceTo) tunnel.spliceBytes = spliceBytes;
   return tunnel;
 }

@@ -3,9 +3,11 @@ import type { Duplex } from 'node:stream';
 import type { Clock, Timer } from '../../clock/clock.js';
 import type { EngineThread } from '../../quic/engine-thread.js';
 import type { TcpSocket, TcpSocketHandler } from '../../quic/tcp-socket.js';
+import { Line, type Place } from '../../tables/line.js';
 import type { ConnectionClose, HttpAccept, HttpServerConnection } from '../connection.js';
 import { endAndLinger, hangUpAndLinger, lastAnswerTime } from '../tcp/linger.js';
 import { createLossRecord, errnoOf, recordError, recordTcpEnd } from '../tcp/loss.js';
+import { ServerFace } from '../tcp/server-face.js';
 import type { SocketIdentity } from '../tcp/socket-identity.js';
 import { createSocketStream, type SocketStream } from '../tcp/socket-stream.js';
 import { bindTcpConnection, type TcpConnection } from '../tcp/tcp-connection.js';
@@ -103,14 +105,15 @@ function asksForTunnel(request: IncomingMessage, options: H1ServerOptions): bool
 
 function serveConnection(
   tcp: TcpConnection,
-  { thread, ...identity }: H1ServerIdentity,
+  identity: H1ServerIdentity,
   accept: HttpAccept,
   options: H1ServerOptions,
   parse: (stream: Duplex, events: Events) => void,
 ): HttpServerConnection {
   const { clock, altSvc } = options;
   const record = createLossRecord();
-  const exchanges = new Set<() => void>();
+  /** Each is called when the connection is lost. */
+  const exchanges = new Line<() => void>();
   let tunnelOpen = false;
   let draining = false;
   // A malformed request was answered, and the connection is about to close.
@@ -134,8 +137,8 @@ function serveConnection(
     stream.detach();
     endAndLinger(tcp, clock, time);
   };
-  const done = (lose: () => void): void => {
-    if (!exchanges.delete(lose) || exchanges.size > 0 || !tcp.writable) return;
+  const done = (exchange: Place<() => void>): void => {
+    if (!exchanges.leave(exchange) || exchanges.size > 0 || !tcp.writable) return;
     if (whenIdle) {
       const next = whenIdle;
       whenIdle = undefined;
@@ -185,17 +188,17 @@ function serveConnection(
         tunnelOpen = true;
       },
       refused(rest) {
-        done(made.lose);
+        done(exchange);
         // RFC 9931 section 4: after a refused upgrade the connection stays HTTP/1.1.
         if (tcp.writable) stream = readRequests(rest);
       },
       close: endConnection,
     });
-    exchanges.add(made.lose);
+    const exchange = exchanges.join(made.lose);
     request.resume();
     made.attach(handler.request(made.stream));
     made.stream.closed.then(() => {
-      if (tunnelOpen || tcp.over) exchanges.delete(made.lose);
+      if (tunnelOpen || tcp.over) exchanges.leave(exchange);
     });
   };
   const inTurn = (act: () => void): void => {
@@ -232,9 +235,9 @@ function serveConnection(
         closing: () => draining,
         first: exchanges.size === 0,
       });
-      exchanges.add(made.lose);
+      const exchange = exchanges.join(made.lose);
       made.attach(handler.request(made.stream));
-      made.stream.closed.then(() => done(made.lose));
+      made.stream.closed.then(() => done(exchange));
     },
     upgrade(request, head) {
       inTurn(() => {
@@ -268,29 +271,19 @@ function serveConnection(
     });
   };
 
-  const connection: HttpServerConnection = {
-    ...identity,
-    ...(thread && { thread }),
-    version: 'h1',
-    get streams() {
-      return exchanges.size;
-    },
-    statistics: () => Promise.resolve(undefined),
-    drain() {
-      draining = true;
-      if (exchanges.size === 0 && !tunnelOpen) endConnection();
-    },
-    close(reason) {
-      record.record('closed', undefined, reason);
-      if (exchanges.size === 0 && tcp.writable) {
-        endConnection();
-        return;
-      }
-      for (const lose of [...exchanges]) lose();
-      hangUpAndLinger(tcp, clock);
-    },
-    closed,
+  const drain = (): void => {
+    draining = true;
+    if (exchanges.size === 0 && !tunnelOpen) endConnection();
   };
+  const connection = new ServerFace('h1', identity, exchanges, closed, drain, (reason) => {
+    record.record('closed', undefined, reason);
+    if (exchanges.size === 0 && tcp.writable) {
+      endConnection();
+      return;
+    }
+    for (const lose of exchanges) lose();
+    hangUpAndLinger(tcp, clock);
+  });
   const handler = accept(connection);
   let stream = readRequests([]);
   awaitHead();

@@ -3,6 +3,7 @@ import type { RequestHead } from '../request.js';
 import { createCreditGate } from '../tcp/credit-gate.js';
 import type { LossRecord } from '../tcp/loss.js';
 import type { TcpConnection } from '../tcp/tcp-connection.js';
+import { withBuffered } from '../tcp/with-buffered.js';
 import type { ServerStream, StreamOutcome, TunnelStreamHandler } from '../tunnel-stream.js';
 import { flatFields, responseText } from './message-text.js';
 
@@ -86,16 +87,14 @@ export function createServerExchange(options: ServerExchangeOptions): BoundServe
     if (!response.headersSent && !outcome) throw new Error('respond() comes before content');
   };
 
-  const stream: ServerStream = {
+  const buffered = (): number => (outcome ? 0 : response.writableLength + connection.socket.buffered);
+  const stream: ServerStream = withBuffered<ServerStream>(buffered, {
     version: 'h1',
     id: 0,
     request: options.head,
     nativeDatagrams: false,
     maxDatagramSize: 0,
     closed,
-    get buffered() {
-      return outcome ? 0 : response.writableLength + connection.socket.buffered;
-    },
     grant: (bytes) => gate.grant(bytes),
     write(bytes, start, end) {
       needsResponse();
@@ -137,7 +136,7 @@ export function createServerExchange(options: ServerExchangeOptions): BoundServe
         stream.reset('internal-error');
       }
     },
-  };
+  });
   return {
     stream,
     attach(given) {

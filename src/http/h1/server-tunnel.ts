@@ -1,4 +1,5 @@
 import type { RequestHead, ResponseHead } from '../request.js';
+import { withBuffered } from '../tcp/with-buffered.js';
 import type { ServerStream, TunnelStreamHandler } from '../tunnel-stream.js';
 import { chunkText, responseText } from './message-text.js';
 import { createRawTunnel, type RawTunnel, type RawTunnelOptions } from './raw-tunnel.js';
@@ -44,7 +45,7 @@ export function createServerTunnel(options: ServerTunnelOptions): BoundServerTun
     ...tunnel.holder,
     drain() {
       if (state !== 'refusing') tunnel.holder.drain();
-      else if (!tunnel.over) handler?.drain();
+      else if (!tunnel.over()) handler?.drain();
     },
   });
   const send = (bytes: Buffer): boolean => connection.socket.write(bytes, 0, bytes.length);
@@ -83,27 +84,26 @@ export function createServerTunnel(options: ServerTunnelOptions): BoundServerTun
     if (chunked) send(chunkText(new Uint8Array()));
     if (keep) options.refused(tunnel.giveBack());
     else options.close();
-    if (!tunnel.over) {
+    if (!tunnel.over()) {
       handler?.end();
       tunnel.conclude({ kind: 'ended' });
     }
   };
 
-  const stream: ServerStream = {
+  const buffered = (): number =>
+    tunnel.over() ? 0 : state === 'open' ? tunnel.buffered : connection.socket.buffered;
+  const stream: ServerStream = withBuffered<ServerStream>(buffered, {
     version: 'h1',
     id: 0,
     request,
     nativeDatagrams: false,
     maxDatagramSize: 0,
     closed: tunnel.closed,
-    get buffered() {
-      return tunnel.over ? 0 : state === 'open' ? tunnel.buffered : connection.socket.buffered;
-    },
     grant: tunnel.grant,
     write(bytes, start, end) {
       if (state === 'open') return tunnel.write(bytes, start, end);
-      if (state === 'asked' && !tunnel.over) throw new Error('respond() comes before content');
-      if (state !== 'refusing' || end === start || tunnel.over) return true;
+      if (state === 'asked' && !tunnel.over()) throw new Error('respond() comes before content');
+      if (state !== 'refusing' || end === start || tunnel.over()) return true;
       return chunked
         ? send(chunkText(bytes.subarray(start, end)))
         : connection.socket.write(bytes, start, end);
@@ -116,17 +116,17 @@ export function createServerTunnel(options: ServerTunnelOptions): BoundServerTun
     end() {
       if (state === 'open') tunnel.end();
       else if (state === 'refusing') process.nextTick(refused);
-      else if (state === 'asked' && !tunnel.over) throw new Error('respond() comes before content');
+      else if (state === 'asked' && !tunnel.over()) throw new Error('respond() comes before content');
     },
     sendDatagram: tunnel.sendDatagram,
     reset(reason) {
       if (state !== 'over') tunnel.reset(reason);
     },
     inform(head) {
-      if (state === 'asked' && !tunnel.over) send(responseText(head.status, [], head.fields));
+      if (state === 'asked' && !tunnel.over()) send(responseText(head.status, [], head.fields));
     },
     respond(head) {
-      if (state !== 'asked' || tunnel.over) return;
+      if (state !== 'asked' || tunnel.over()) return;
       try {
         if (head.status >= 200 && head.status < 300) accept(head);
         else refuse(head);
@@ -136,7 +136,7 @@ export function createServerTunnel(options: ServerTunnelOptions): BoundServerTun
         tunnel.reset('internal-error');
       }
     },
-  };
+  });
   if (tunnel.spliceBytes) {
     const { spliceBytes } = tunnel;
     stream.spliceBytes = (socket, capsule, begun) => state === 'open' && spliceBytes(socket, capsule, begun);

@@ -3,7 +3,7 @@ import type { FieldSection } from '../../protocol/hpack/decoder.js';
 import type { RequestHead } from '../request.js';
 import type { ClientStreamHandler } from '../tunnel-stream.js';
 import type { H2Connection } from './connection.js';
-import { createEarlyContent, type EarlyContent } from './early-content.js';
+import { EarlyContent } from './early-content.js';
 import { readResponse, responseLength, unlessMalformed } from './messages.js';
 import { RequestStream } from './request-stream.js';
 
@@ -14,7 +14,7 @@ const MOST_INFORMATIONAL = 100;
 export class ClientRequest extends RequestStream {
   private informational = 0;
   /** There until it is open. */
-  private early: EarlyContent | undefined = createEarlyContent();
+  private early: EarlyContent | undefined = new EarlyContent();
 
   constructor(
     connection: H2Connection,

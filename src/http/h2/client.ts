@@ -11,6 +11,7 @@ import type {
   PeerSettings,
 } from '../connection.js';
 import type { RequestHead } from '../request.js';
+import { ClientFace } from '../tcp/client-face.js';
 import { refusedStream } from '../tcp/refused-stream.js';
 import type { ClientStreamHandler, LossReason, TunnelStream } from '../tunnel-stream.js';
 import { ClientRequest } from './client-request.js';
@@ -64,7 +65,7 @@ export function startH2Client(
   const { clock, limits, holdProcess } = options;
   const waiting: ClientRequest[] = [];
   let values: Http2Settings = {};
-  let settings: PeerSettings | undefined;
+  let up = false;
   let toldDraining = false;
   let nextStream = 1;
 
@@ -92,10 +93,12 @@ export function startH2Client(
           h2.fail('PROTOCOL_ERROR', 'extended CONNECT is taken back');
           return;
         }
-        const first = settings === undefined;
-        settings = peerSettings(values);
-        if (first) settled(undefined);
-        else handler.settings?.(settings);
+        connection.settings = peerSettings(values);
+        if (up) handler.settings?.(connection.settings);
+        else {
+          up = true;
+          settled(undefined);
+        }
         startWaiting();
       },
       goaway() {
@@ -111,7 +114,7 @@ export function startH2Client(
       },
       closed(close) {
         loseWaiting(close.reason, close.detail);
-        if (settings) handler.closed?.(close);
+        if (up) handler.closed?.(close);
         settled(close);
       },
     },
@@ -119,7 +122,7 @@ export function startH2Client(
 
   const usable = (): boolean => !h2.draining && !h2.cause && nextStream <= H2_LARGEST_STREAM;
   const streamLimit = (): number | undefined => {
-    const limit = settings?.maxStreams;
+    const limit = connection.settings.maxStreams;
     return typeof limit === 'number' ? limit : undefined;
   };
   const slots = createSlots(
@@ -155,7 +158,7 @@ export function startH2Client(
       return refusedStream('h2', streamHandler, { kind: 'lost', reason, detail });
     }
     // RFC 8441 section 3: only after the peer's setting.
-    if (head.kind === 'extended' && settings?.extendedConnect !== true)
+    if (head.kind === 'extended' && !connection.settings.extendedConnect)
       return refused('refused', streamHandler);
     if (waiting.length >= maxWaiting) return refused('excessive-load', streamHandler);
     const fields = unlessMalformed(() => requestFields(head));
@@ -166,20 +169,11 @@ export function startH2Client(
     return request;
   };
 
-  const connection: HttpClientConnection = {
-    version: 'h2',
-    remoteAddress: options.remoteAddress,
-    closed: h2.closed,
-    ...(holdProcess && { holdProcess }),
-    get settings() {
-      return settings ?? { extendedConnect: false, datagrams: false, maxStreams: undefined };
-    },
-    get usable() {
-      return usable();
-    },
-    get streams() {
-      return h2.streams.size;
-    },
+  const unknown = { extendedConnect: false, datagrams: false, maxStreams: undefined };
+  const connection = new ClientFace('h2', options.remoteAddress, unknown, h2.closed, {
+    usable,
+    streams: () => h2.streams.size,
+    holdProcess,
     open,
     ping(signal) {
       return new Promise((resolve, reject) => {
@@ -197,7 +191,6 @@ export function startH2Client(
         );
       });
     },
-    statistics: () => Promise.resolve(undefined),
     drain() {
       h2.drain();
       loseWaiting('peer-closed', 'the connection is draining');
@@ -206,6 +199,6 @@ export function startH2Client(
       h2.close(h2ErrorCodes.NO_ERROR, 'closed by this side');
       await h2.closed;
     },
-  };
+  });
   return { connection, socketHandler: carrierHandler, abort: () => h2.session.abort() };
 }

@@ -81,10 +81,8 @@ export function createH2Connection(
   const streams = new NumberTable<RequestStream>();
   const decoder = createHpackDecoder();
   const { encode } = createHpackEncoder();
-  let cause: ConnectionClose | undefined;
   let draining = false;
   let peerGoaway = false;
-  let lastProcessed: number | undefined;
   let linger: Timer | undefined;
   let over = false;
   let resolveClosed: (close: ConnectionClose) => void = () => undefined;
@@ -93,8 +91,8 @@ export function createH2Connection(
   });
 
   const record = (reason: LossReason, code: number | undefined, detail: string): boolean => {
-    if (cause) return false;
-    cause = { reason, code, detail };
+    if (connection.cause) return false;
+    connection.cause = { reason, code, detail };
     return true;
   };
   /** The peer is given a while for its own end. */
@@ -107,8 +105,8 @@ export function createH2Connection(
     if (!over) linger ??= clock.setTimeout(() => session.abort(), lingerTime);
   };
   const loseAll = (): void => {
-    if (!cause) return;
-    const { reason, detail } = cause;
+    if (!connection.cause) return;
+    const { reason, detail } = connection.cause;
     for (const stream of streams.values()) stream.finish({ kind: 'lost', reason, detail });
   };
   const closeIfIdle = (): void => {
@@ -136,7 +134,7 @@ export function createH2Connection(
 
   const handler: Http2SessionHandler = {
     headers(id, block, endStream) {
-      if (cause) return;
+      if (connection.cause) return;
       try {
         const section = decoder.decode(block, 0, block.length, limits.fieldSectionSize);
         const stream = streams.get(id);
@@ -153,11 +151,11 @@ export function createH2Connection(
     drain: (id) => streams.get(id)?.drained(),
     sent: (id) => streams.get(id)?.allSent(),
     settings(values) {
-      if (!cause) side.settings(values);
+      if (!connection.cause) side.settings(values);
     },
     pong: (payload) => pings.answered(payload),
     goaway(lastStream, code, debug) {
-      if (cause) return;
+      if (connection.cause) return;
       if (code !== NO_ERROR) {
         const detail = `GOAWAY with ${h2ErrorName(code)}${debug && `: ${debug}`}`;
         record(blameless.has(code) ? 'peer-closed' : 'protocol-error', code, detail);
@@ -167,7 +165,8 @@ export function createH2Connection(
         return;
       }
       peerGoaway = true;
-      lastProcessed = lastStream;
+      connection.draining = true;
+      connection.lastProcessed = lastStream;
       // RFC 9113 section 6.8: streams above the last one named were not processed.
       for (const stream of role === 'client' ? streams.values() : []) {
         if (stream.id <= lastStream) continue;
@@ -188,7 +187,7 @@ export function createH2Connection(
       clock.clearTimeout(linger);
       socketGone(told);
       loseAll();
-      const close = cause ?? { reason: 'internal-error', code: undefined, detail: '' };
+      const close = connection.cause ?? { reason: 'internal-error', code: undefined, detail: '' };
       pings.lose(close.detail);
       side.closed(close);
       resolveClosed(close);
@@ -208,22 +207,20 @@ export function createH2Connection(
   );
   const pings = createPings(clock, (payload) => session.ping(payload));
 
-  const connection: H2Connection = {
+  const connection: H2Connection & {
+    cause: ConnectionClose | undefined;
+    draining: boolean;
+    lastProcessed: number | undefined;
+  } = {
     session,
     limits,
     streams,
     pings,
     encode,
     closed,
-    get cause() {
-      return cause;
-    },
-    get draining() {
-      return draining || peerGoaway;
-    },
-    get lastProcessed() {
-      return lastProcessed;
-    },
+    cause: undefined,
+    draining: false,
+    lastProcessed: undefined,
     add(stream) {
       streams.set(stream.id, stream);
     },
@@ -234,8 +231,9 @@ export function createH2Connection(
       closeIfIdle();
     },
     drain() {
-      if (draining || cause) return;
+      if (draining || connection.cause) return;
       draining = true;
+      connection.draining = true;
       session.goaway(side.lastStream, NO_ERROR, '');
       closeIfIdle();
     },

@@ -1,5 +1,6 @@
 import type { Clock } from '../../clock/clock.js';
 import { readUint32, writeUint32 } from '../../protocol/h2-frame.js';
+import { NumberTable } from '../../tables/number-table.js';
 
 /** PINGs whose answers are awaited. */
 export interface Pings {
@@ -19,7 +20,7 @@ interface Ping {
 const MOST = 64;
 
 export function createPings(clock: Clock, send: (payload: Uint8Array) => void): Pings {
-  const waiting = new Map<number, Ping>();
+  const waiting = new NumberTable<Ping>();
   let last = 0;
   let gone: string | undefined;
   return {
@@ -41,7 +42,7 @@ export function createPings(clock: Clock, send: (payload: Uint8Array) => void): 
     },
     lose(detail) {
       gone = detail;
-      const pings = [...waiting.values()];
+      const pings = waiting.values();
       waiting.clear();
       for (const { lost } of pings) lost(detail);
     },

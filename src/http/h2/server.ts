@@ -6,6 +6,7 @@ import type { EngineThread } from '../../quic/engine-thread.js';
 import type { SharedRoom } from '../../quic/write-gauge.js';
 import type { HttpAccept, HttpServerConnection } from '../connection.js';
 import { createRateLimit } from '../rate-limit.js';
+import { ServerFace } from '../tcp/server-face.js';
 import type { SocketIdentity } from '../tcp/socket-identity.js';
 import { createH2Connection, type H2Side } from './connection.js';
 import type { ByteCarrierHandler } from './frames/byte-carrier.js';
@@ -50,7 +51,6 @@ export function startH2Server(
   accept: HttpAccept,
 ): { readonly connection: HttpServerConnection; readonly socketHandler: ByteCarrierHandler } {
   const { clock, limits, altSvc } = options;
-  let lastStream = 0;
   const spend = createRateLimit(clock, limits.resets);
   const spendMore = createRateLimit(clock, limits.resets);
   /** A request was for nothing, and the client is to blame. */
@@ -89,16 +89,14 @@ export function startH2Server(
     stream.attach(handler.request(stream));
   };
 
-  const side: H2Side = {
-    get lastStream() {
-      return lastStream;
-    },
+  const side: H2Side & { lastStream: number } = {
+    lastStream: 0,
     headers(id, section, endStream) {
       // RFC 9113 section 5.1.1: clients open odd streams.
       if (id % 2 === 0) return h2.fail('PROTOCOL_ERROR', `a client opened stream ${id}`);
       // It is closed, and was while this was on its way.
-      if (id <= lastStream) return;
-      lastStream = id;
+      if (id <= side.lastStream) return;
+      side.lastStream = id;
       clock.clearTimeout(headTimer);
       begin(id, section, endStream);
     },
@@ -122,19 +120,9 @@ export function startH2Server(
     },
     side,
   );
-  const { thread, ...known } = identity;
-  const connection: HttpServerConnection = {
-    ...known,
-    version: 'h2',
-    ...(thread && { thread }),
-    get streams() {
-      return h2.streams.size;
-    },
-    statistics: () => Promise.resolve(undefined),
-    drain: h2.drain,
-    close: (reason) => h2.close(closeCodes[reason], reason),
-    closed: h2.closed,
-  };
+  const connection = new ServerFace('h2', identity, h2.streams, h2.closed, h2.drain, (reason) =>
+    h2.close(closeCodes[reason], reason),
+  );
   const handler = accept(connection);
   const headTimer = clock.setTimeout(
     () => h2.close(NO_ERROR, 'no request in time'),

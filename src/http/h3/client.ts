@@ -2,11 +2,13 @@ import type { Clock } from '../../clock/clock.js';
 import { BautaError } from '../../protocol/bauta-error.js';
 import { h3ErrorCodes } from '../../protocol/h3-error.js';
 import type { H3Settings } from '../../protocol/h3-settings.js';
+import type { SocketAddress } from '../../quic/address.js';
 import type {
   QuicAccept,
   QuicCloseReason,
   QuicConnection,
   QuicConnectionHandler,
+  QuicStatistics,
 } from '../../quic/connection.js';
 import { QuicConnectError, type QuicConnectOptions } from '../../quic/engine.js';
 import type { EngineThread } from '../../quic/engine-thread.js';
@@ -17,10 +19,11 @@ import type {
   HttpClientConnectionHandler,
   PeerSettings,
 } from '../connection.js';
-import type { StreamOutcome } from '../tunnel-stream.js';
+import type { RequestHead } from '../request.js';
+import type { ClientStreamHandler, StreamOutcome, TunnelStream } from '../tunnel-stream.js';
 import { openRequest } from './client-request.js';
 import { deafHandler } from './deaf-handler.js';
-import { createCloseWhenIdle } from './drain.js';
+import { type CloseWhenIdle, createCloseWhenIdle } from './drain.js';
 import { type H3Limits, h3Limits } from './limits.js';
 import { ping } from './ping.js';
 import { createH3Session, type H3Session } from './session.js';
@@ -36,6 +39,72 @@ export interface H3DialOptions {
   readonly datagrams?: boolean;
 }
 
+/** A class for its getters: those of an object would be made in the old generation for each connection. */
+class ClientConnection implements HttpClientConnection {
+  readonly version = 'h3';
+  readonly closed: Promise<ConnectionClose>;
+  settings: PeerSettings = { extendedConnect: false, datagrams: false, maxStreams: undefined };
+  draining: 'peer-closed' | 'closed' | undefined;
+  /** How it closed, once it has. */
+  outcome: ConnectionClose | undefined;
+
+  constructor(
+    private readonly session: H3Session,
+    private readonly idle: CloseWhenIdle,
+  ) {
+    this.closed = session.closed;
+  }
+
+  get remoteAddress(): SocketAddress {
+    return this.session.quic.remoteAddress;
+  }
+
+  get usable(): boolean {
+    return this.unusable() === undefined;
+  }
+
+  get streams(): number {
+    return this.session.requests.size;
+  }
+
+  get streamsLeft(): number | undefined {
+    return this.session.quic.bidirectionalStreamsLeft;
+  }
+
+  open(head: RequestHead, handler: ClientStreamHandler): TunnelStream {
+    return openRequest(this.session, head, handler, this.unusable());
+  }
+
+  ping(signal: AbortSignal): Promise<number> {
+    return ping(this.session, signal);
+  }
+
+  statistics(): Promise<QuicStatistics | undefined> {
+    return this.session.quic.statistics().catch(() => undefined);
+  }
+
+  drain(): void {
+    const { session, draining } = this;
+    if (session.closing || draining === 'closed') return;
+    this.draining = 'closed';
+    // A client's GOAWAY names a push id, of which there are none (RFC 9114 section 5.2).
+    session.goaway(0);
+    if (!draining) this.idle.begin();
+  }
+
+  async close(): Promise<void> {
+    this.session.fail(h3ErrorCodes.H3_NO_ERROR, '');
+    await this.closed;
+  }
+
+  private unusable(): StreamOutcome | undefined {
+    const { session, draining, outcome } = this;
+    if (outcome) return { kind: 'lost', reason: outcome.reason, detail: outcome.detail };
+    if (session.closing) return { kind: 'lost', reason: 'closed', detail: 'the connection is closing' };
+    return draining && { kind: 'lost', reason: draining, detail: 'the connection takes no new streams' };
+  }
+}
+
 /** Runs HTTP/3 on a client's QUIC connection; `settled` is told of the SETTINGS, or of what came instead. */
 function runClient(
   quic: QuicConnection,
@@ -48,9 +117,6 @@ function runClient(
   readonly quicHandler: QuicConnectionHandler;
 } {
   const limits = h3Limits(options.limits);
-  let draining: 'peer-closed' | 'closed' | undefined;
-  let settings: PeerSettings = { extendedConnect: false, datagrams: false, maxStreams: undefined };
-  let close: ConnectionClose | undefined;
   let up = false;
 
   const { session, quicHandler } = createH3Session(
@@ -72,7 +138,7 @@ function runClient(
         return deafHandler;
       },
       settings(peer) {
-        settings = {
+        connection.settings = {
           extendedConnect: peer.enableConnectProtocol,
           datagrams: session.datagrams,
           maxStreams: undefined,
@@ -87,15 +153,15 @@ function runClient(
           if (own >= 0 && own < id) continue;
           request.abandon({ kind: 'lost', reason: 'peer-closed', detail: 'refused by GOAWAY' });
         }
-        if (draining) return;
-        draining = 'peer-closed';
+        if (connection.draining) return;
+        connection.draining = 'peer-closed';
         handler.draining?.();
         idle.begin();
       },
       ended: () => idle.streamEnded(),
       streamsLeft: () => handler.streamsLeft?.(),
       closed(told, reason) {
-        close = told;
+        connection.outcome = told;
         idle.stop();
         settled(failure(told, reason));
         if (up) handler.closed?.(told);
@@ -104,45 +170,7 @@ function runClient(
   );
   const idle = createCloseWhenIdle(session);
 
-  const unusable = (): StreamOutcome | undefined => {
-    if (close) return { kind: 'lost', reason: close.reason, detail: close.detail };
-    if (session.closing) return { kind: 'lost', reason: 'closed', detail: 'the connection is closing' };
-    return draining && { kind: 'lost', reason: draining, detail: 'the connection takes no new streams' };
-  };
-  const connection: HttpClientConnection = {
-    version: 'h3',
-    closed: session.closed,
-    get remoteAddress() {
-      return quic.remoteAddress;
-    },
-    get settings() {
-      return settings;
-    },
-    get usable() {
-      return unusable() === undefined;
-    },
-    get streams() {
-      return session.requests.size;
-    },
-    get streamsLeft() {
-      return quic.bidirectionalStreamsLeft;
-    },
-    open: (head, streamHandler) => openRequest(session, head, streamHandler, unusable()),
-    ping: (signal) => ping(session, signal),
-    statistics: () => quic.statistics().catch(() => undefined),
-    drain() {
-      if (session.closing || draining === 'closed') return;
-      const first = draining === undefined;
-      draining = 'closed';
-      // A client's GOAWAY names a push id, of which there are none (RFC 9114 section 5.2).
-      session.goaway(0);
-      if (first) idle.begin();
-    },
-    async close() {
-      session.fail(h3ErrorCodes.H3_NO_ERROR, '');
-      await session.closed;
-    },
-  };
+  const connection = new ClientConnection(session, idle);
   return { session, connection, quicHandler };
 }
 

@@ -14,19 +14,17 @@ const MOST_GAPS = 4096;
 
 export function createCreatedStreams(): CreatedStreams {
   const gaps = new Set<number>();
-  let next = 0;
-  return {
-    get next() {
-      return next;
-    },
+  const created: CreatedStreams & { next: number } = {
+    next: 0,
     add(id) {
-      if (id < next) {
+      if (id < created.next) {
         gaps.delete(id);
         return;
       }
-      for (let gap = next; gap < id && gaps.size < MOST_GAPS; gap++) gaps.add(gap);
-      next = id + 1;
+      for (let gap = created.next; gap < id && gaps.size < MOST_GAPS; gap++) gaps.add(gap);
+      created.next = id + 1;
     },
-    has: (id) => id < next && !gaps.has(id),
+    has: (id) => id < created.next && !gaps.has(id),
   };
+  return created;
 }

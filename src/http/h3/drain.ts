@@ -60,20 +60,17 @@ const SHORTEST = 50;
 const LONGEST = 1_000;
 
 export function createServerDrain(session: H3Session, idle: CloseWhenIdle): ServerDrain {
-  let rejectFrom = Number.POSITIVE_INFINITY;
   let begun = false;
   let timer: Timer | undefined;
 
   const settle = (): void => {
-    rejectFrom = session.nextRequest;
-    session.goaway(rejectFrom);
+    drain.rejectFrom = session.nextRequest;
+    session.goaway(drain.rejectFrom);
     idle.begin();
   };
 
-  return {
-    get rejectFrom() {
-      return rejectFrom;
-    },
+  const drain: ServerDrain & { rejectFrom: number } = {
+    rejectFrom: Number.POSITIVE_INFINITY,
     begin() {
       if (begun || session.closing) return;
       begun = true;
@@ -86,4 +83,5 @@ export function createServerDrain(session: H3Session, idle: CloseWhenIdle): Serv
       session.clock.clearTimeout(timer);
     },
   };
+  return drain;
 }

@@ -1,5 +1,7 @@
 import type { Clock, Timer } from '../../clock/clock.js';
 import { copyBytes } from '../../protocol/copy-bytes.js';
+import { Line, type Place } from '../../tables/line.js';
+import { NumberTable } from '../../tables/number-table.js';
 
 export interface EarlyDatagramLimits {
   /** For all streams together. */
@@ -10,6 +12,7 @@ export interface EarlyDatagramLimits {
 }
 
 interface Waiting {
+  readonly id: number;
   readonly payloads: Uint8Array[];
   /** When a stream that was not created by then is given up; infinite once it was. */
   expires: number;
@@ -35,37 +38,38 @@ export interface EarlyDatagrams {
 }
 
 export function createEarlyDatagrams(clock: Clock, limits: EarlyDatagramLimits): EarlyDatagrams {
-  // In the order of each stream's first datagram, so the first entry holds the oldest.
-  const streams = new Map<number, Waiting>();
+  const streams = new NumberTable<Place<Waiting>>();
+  // In the order of each stream's first datagram, so the first one holds the oldest.
+  const line = new Line<Waiting>();
   let bytes = 0;
   let count = 0;
-  let dropped = 0;
   let timer: Timer | undefined;
 
   const remove = (id: number): Waiting | undefined => {
-    const waiting = streams.get(id);
-    if (!waiting) return undefined;
+    const place = streams.get(id);
+    const waiting = place?.value;
+    if (!place || !waiting) return undefined;
     streams.delete(id);
+    line.leave(place);
     for (const payload of waiting.payloads) bytes -= payload.length;
     count -= waiting.payloads.length;
     return waiting;
   };
   const dropOldest = (): void => {
-    for (const [id, waiting] of streams) {
-      const payload = waiting.payloads.shift();
-      if (payload) {
-        bytes -= payload.length;
-        count -= 1;
-        dropped += 1;
-      }
-      if (waiting.payloads.length === 0) streams.delete(id);
-      return;
+    const { first } = line;
+    if (!first) return;
+    const payload = first.payloads.shift();
+    if (payload) {
+      bytes -= payload.length;
+      count -= 1;
+      early.dropped += 1;
     }
+    if (first.payloads.length === 0) remove(first.id);
   };
   const arm = (): void => {
     if (timer) return;
     let first = Number.POSITIVE_INFINITY;
-    for (const waiting of streams.values()) first = Math.min(first, waiting.expires);
+    for (const waiting of line) first = Math.min(first, waiting.expires);
     if (first === Number.POSITIVE_INFINITY) return;
     timer = clock.setTimeout(expire, Math.max(0, first - clock.now()));
     timer.unref();
@@ -73,29 +77,27 @@ export function createEarlyDatagrams(clock: Clock, limits: EarlyDatagramLimits):
   const expire = (): void => {
     timer = undefined;
     const now = clock.now();
-    for (const [id, waiting] of streams) {
+    for (const waiting of line) {
       if (waiting.expires > now) continue;
-      dropped += waiting.payloads.length;
-      remove(id);
+      early.dropped += waiting.payloads.length;
+      remove(waiting.id);
     }
     arm();
   };
 
-  return {
-    get dropped() {
-      return dropped;
-    },
+  const early: EarlyDatagrams & { dropped: number } = {
+    dropped: 0,
     keep(id, created, source, start, end) {
       if (end - start > limits.bytes || limits.count < 1) {
-        dropped += 1;
+        early.dropped += 1;
         return;
       }
       while (bytes + end - start > limits.bytes || count >= limits.count) dropOldest();
-      let waiting = streams.get(id);
+      let waiting = streams.get(id)?.value;
       if (!waiting) {
         const expires = created ? Number.POSITIVE_INFINITY : clock.now() + limits.time();
-        waiting = { payloads: [], expires };
-        streams.set(id, waiting);
+        waiting = { id, payloads: [], expires };
+        streams.set(id, line.join(waiting));
       }
       waiting.payloads.push(copyBytes(source, start, end));
       bytes += end - start;
@@ -103,7 +105,7 @@ export function createEarlyDatagrams(clock: Clock, limits: EarlyDatagramLimits):
       arm();
     },
     created(id) {
-      const waiting = streams.get(id);
+      const waiting = streams.get(id)?.value;
       if (waiting) waiting.expires = Number.POSITIVE_INFINITY;
     },
     take(id, deliver) {
@@ -116,10 +118,12 @@ export function createEarlyDatagrams(clock: Clock, limits: EarlyDatagramLimits):
     },
     clear() {
       streams.clear();
+      line.clear();
       bytes = 0;
       count = 0;
       clock.clearTimeout(timer);
       timer = undefined;
     },
   };
+  return early;
 }

@@ -1,24 +1,28 @@
 import type { Clock } from '../../clock/clock.js';
 import { h3ErrorCodes } from '../../protocol/h3-error.js';
 import type { H3Settings } from '../../protocol/h3-settings.js';
-import type { QuicAccept } from '../../quic/connection.js';
-import type { HttpAccept, HttpServerConnection } from '../connection.js';
+import type { SocketAddress } from '../../quic/address.js';
+import type { QuicAccept, QuicConnection, QuicStatistics } from '../../quic/connection.js';
+import type { EngineThread } from '../../quic/engine-thread.js';
+import type { ConnectionClose, HttpAccept, HttpServerConnection } from '../connection.js';
 import { createRateLimit } from '../rate-limit.js';
 import { deafHandler } from './deaf-handler.js';
-import { createCloseWhenIdle, createServerDrain } from './drain.js';
+import { createCloseWhenIdle, createServerDrain, type ServerDrain } from './drain.js';
 import { createHeadDeadlines } from './head-deadlines.js';
 import { type H3Limits, h3Limits } from './limits.js';
 import { QuicEvents } from './request-events.js';
 import type { RequestStream } from './request-stream.js';
 import { ServerRequest, type ServerRequestHost } from './server-request.js';
-import { controlPreface, createH3Session } from './session.js';
+import { controlPreface, createH3Session, type H3Session } from './session.js';
 
 export interface H3ServerOptions {
   readonly clock: Clock;
   readonly limits?: Partial<H3Limits>;
 }
 
-const closeCodes: Record<Parameters<HttpServerConnection['close']>[0], number> = {
+type CloseReason = Parameters<HttpServerConnection['close']>[0];
+
+const closeCodes: Record<CloseReason, number> = {
   shutdown: h3ErrorCodes.H3_NO_ERROR,
   unauthenticated: h3ErrorCodes.H3_NO_ERROR,
   'excessive-load': h3ErrorCodes.H3_EXCESSIVE_LOAD,
@@ -37,6 +41,50 @@ const serverSettings = (limits: H3Limits): Partial<H3Settings> => ({
  */
 export function h3Greeting(limits?: Partial<H3Limits>): Uint8Array {
   return controlPreface(serverSettings(h3Limits(limits)));
+}
+
+/** A class because there are thousands. */
+class ServerConnection implements HttpServerConnection {
+  readonly version = 'h3';
+  readonly id: number;
+  readonly serverName: string | undefined;
+  readonly peerCertificates: readonly Uint8Array[];
+  readonly closed: Promise<ConnectionClose>;
+  readonly thread?: EngineThread;
+  readonly drain: () => void;
+
+  constructor(
+    private readonly quic: QuicConnection,
+    private readonly session: H3Session,
+    { begin }: ServerDrain,
+  ) {
+    this.id = quic.id;
+    this.serverName = quic.serverName;
+    this.peerCertificates = quic.peerCertificates;
+    this.closed = session.closed;
+    if (quic.thread) this.thread = quic.thread;
+    this.drain = begin;
+  }
+
+  get remoteAddress(): SocketAddress {
+    return this.quic.remoteAddress;
+  }
+
+  get localAddress(): SocketAddress {
+    return this.quic.localAddress;
+  }
+
+  get streams(): number {
+    return this.session.requests.size;
+  }
+
+  statistics(): Promise<QuicStatistics | undefined> {
+    return this.quic.statistics().catch(() => undefined);
+  }
+
+  close(reason: CloseReason): void {
+    this.session.fail(closeCodes[reason], '');
+  }
 }
 
 /** Serves HTTP/3 (RFC 9114) on QUIC connections: give the result to `QuicEngine.listen` with ALPN `h3`. */
@@ -91,28 +139,7 @@ export function acceptH3(options: H3ServerOptions, accept: HttpAccept): QuicAcce
     );
     const idle = createCloseWhenIdle(session);
     const drain = createServerDrain(session, idle);
-    const handler = accept({
-      version: 'h3',
-      id: quic.id,
-      serverName: quic.serverName,
-      peerCertificates: quic.peerCertificates,
-      closed: session.closed,
-      ...(quic.thread && { thread: quic.thread }),
-      get remoteAddress() {
-        return quic.remoteAddress;
-      },
-      get localAddress() {
-        return quic.localAddress;
-      },
-      get streams() {
-        return session.requests.size;
-      },
-      statistics: () => quic.statistics().catch(() => undefined),
-      drain: drain.begin,
-      close(reason) {
-        session.fail(closeCodes[reason], '');
-      },
-    });
+    const handler = accept(new ServerConnection(quic, session, drain));
     return quicHandler;
   };
 }

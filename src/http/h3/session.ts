@@ -54,6 +54,15 @@ export interface H3Session {
   fail(code: number, detail: string): void;
 }
 
+/** What changes of a session; no getters, which V8 would make in the old generation for each connection. */
+interface SessionState {
+  datagrams: boolean;
+  peerSettings: H3Settings | undefined;
+  roundTrip: number;
+  closing: boolean;
+  nextRequest: number;
+}
+
 /** What a session tells its side. */
 export interface H3SessionSide {
   /** The peer opened a bidirectional stream. */
@@ -97,11 +106,8 @@ export function createH3Session(
   const byQuarter = new NumberTable<RequestStream>();
   const created = createCreatedStreams();
   const spendUnknown = createRateLimit(clock, limits.unknownStreams);
-  let peerSettings: H3Settings | undefined;
-  let datagrams = false;
   let local: LocalClose | undefined;
   let closed = false;
-  let roundTrip = 0;
   let resolveClosed: (close: ConnectionClose) => void;
   const whenClosed = new Promise<ConnectionClose>((resolve) => {
     resolveClosed = resolve;
@@ -109,12 +115,13 @@ export function createH3Session(
   const early = createEarlyDatagrams(clock, {
     bytes: limits.earlyDatagramBytes,
     count: limits.earlyDatagramCount,
-    time: () => Math.max(limits.earlyDatagramTime, roundTrip),
+    time: () => Math.max(limits.earlyDatagramTime, session.roundTrip),
   });
 
   const fail = (code: number, detail: string): void => {
     if (local || closed) return;
     local = { code, detail };
+    session.closing = true;
     loseAll(closeOf({ kind: 'idle' }, local));
     quic.close(code, detail);
   };
@@ -125,38 +132,7 @@ export function createH3Session(
     }
   };
 
-  const peerStream = createPeerStreams(role, {
-    fail,
-    unknownStream() {
-      if (!spendUnknown()) fail(h3ErrorCodes.H3_EXCESSIVE_LOAD, 'too many streams of unknown type');
-    },
-    settings(settings) {
-      peerSettings = settings;
-      // RFC 9297 section 2.1.1: sent and received as 1; and RFC 9221 section 3: the transport parameter.
-      datagrams = options.settings.h3Datagram === true && settings.h3Datagram && quic.maxDatagramSize > 0;
-      side.settings(settings);
-      if (datagrams) for (const request of requests) request.maxDatagramSizeChanged();
-    },
-    goaway: (id) => side.goaway(id),
-  });
-
-  const control = quic.openUnidirectional({
-    ...deafHandler,
-    // RFC 9114 section 6.2.1: the receiver must not ask for the end of a control stream.
-    stopped: () => fail(h3ErrorCodes.H3_CLOSED_CRITICAL_STREAM, 'the peer stopped the control stream'),
-  });
-  const send = (bytes: Uint8Array): void => {
-    control.write(bytes, 0, bytes.length);
-  };
-  if (!quic.greeted) send(controlPreface(options.settings));
-  quic.statistics().then(
-    (statistics) => {
-      roundTrip = statistics.rtt;
-    },
-    () => undefined,
-  );
-
-  const session: H3Session = {
+  const session: H3Session & SessionState = {
     role,
     quic,
     clock,
@@ -166,26 +142,17 @@ export function createH3Session(
     frameRules,
     scratch: new Uint8Array(16),
     closed: whenClosed,
-    get datagrams() {
-      return datagrams;
-    },
-    get peerSettings() {
-      return peerSettings;
-    },
-    get roundTrip() {
-      return roundTrip;
-    },
-    get closing() {
-      return closed || local !== undefined;
-    },
-    get nextRequest() {
-      return created.next * 4;
-    },
+    datagrams: false,
+    peerSettings: undefined,
+    roundTrip: 0,
+    closing: false,
+    nextRequest: 0,
     add(request) {
       request.place = requests.join(request);
     },
     opened(request, streamId) {
       created.add(streamId / 4);
+      session.nextRequest = created.next * 4;
       early.created(streamId / 4);
       byQuarter.set(streamId / 4, request);
     },
@@ -206,6 +173,38 @@ export function createH3Session(
     },
     fail,
   };
+
+  const peerStream = createPeerStreams(role, {
+    fail,
+    unknownStream() {
+      if (!spendUnknown()) fail(h3ErrorCodes.H3_EXCESSIVE_LOAD, 'too many streams of unknown type');
+    },
+    settings(settings) {
+      session.peerSettings = settings;
+      // RFC 9297 section 2.1.1: sent and received as 1; and RFC 9221 section 3: the transport parameter.
+      session.datagrams =
+        options.settings.h3Datagram === true && settings.h3Datagram && quic.maxDatagramSize > 0;
+      side.settings(settings);
+      if (session.datagrams) for (const request of requests) request.maxDatagramSizeChanged();
+    },
+    goaway: (id) => side.goaway(id),
+  });
+
+  const control = quic.openUnidirectional({
+    ...deafHandler,
+    // RFC 9114 section 6.2.1: the receiver must not ask for the end of a control stream.
+    stopped: () => fail(h3ErrorCodes.H3_CLOSED_CRITICAL_STREAM, 'the peer stopped the control stream'),
+  });
+  const send = (bytes: Uint8Array): void => {
+    control.write(bytes, 0, bytes.length);
+  };
+  if (!quic.greeted) send(controlPreface(options.settings));
+  quic.statistics().then(
+    (statistics) => {
+      session.roundTrip = statistics.rtt;
+    },
+    () => undefined,
+  );
 
   const late = (quarter: number, bytes: Uint8Array, start: number, end: number): void => {
     if (quarter === Number.POSITIVE_INFINITY) {
@@ -246,6 +245,7 @@ export function createH3Session(
     closed(reason) {
       if (closed) return;
       closed = true;
+      session.closing = true;
       const close = closeOf(reason, local);
       loseAll(close);
       side.closed(close, reason);

@@ -42,6 +42,7 @@ export function createCreditGate(stream: Readable, target: CreditGateTarget): Cr
       start = to;
       if (to === chunk.length) {
         held.shift();
+        gate.holding = held.length > 0;
         start = 0;
       }
       target.data(chunk, from, to);
@@ -59,6 +60,7 @@ export function createCreditGate(stream: Readable, target: CreditGateTarget): Cr
   const onData = (chunk: Buffer): void => {
     if (stopped) return;
     held.push(chunk);
+    gate.holding = true;
     pump();
   };
   const onEnd = (): void => {
@@ -69,13 +71,8 @@ export function createCreditGate(stream: Readable, target: CreditGateTarget): Cr
     scheduled = false;
     pump();
   };
-  stream.on('data', onData);
-  stream.on('end', onEnd);
-
-  return {
-    get holding() {
-      return held.length > 0;
-    },
+  const gate: CreditGate & { holding: boolean } = {
+    holding: false,
     grant(bytes) {
       credit += bytes;
       if (scheduled || held.length === 0 || stopped) return;
@@ -85,6 +82,7 @@ export function createCreditGate(stream: Readable, target: CreditGateTarget): Cr
     stop() {
       stopped = true;
       held.length = 0;
+      gate.holding = false;
       if (stream.isPaused() && !stream.destroyed) stream.resume();
     },
     detach() {
@@ -93,9 +91,13 @@ export function createCreditGate(stream: Readable, target: CreditGateTarget): Cr
       stream.off('end', onEnd);
       stream.pause();
       const rest = held.splice(0);
+      gate.holding = false;
       const first = rest[0];
       if (first) rest[0] = first.subarray(start);
       return rest;
     },
   };
+  stream.on('data', onData);
+  stream.on('end', onEnd);
+  return gate;
 }

@@ -12,14 +12,11 @@ export interface HeldBytes {
 
 export function createHeldBytes(first: readonly Buffer[] = []): HeldBytes {
   let chunks = first.filter((bytes) => bytes.length > 0);
-  let length = chunks.reduce((sum, bytes) => sum + bytes.length, 0);
-  return {
-    get length() {
-      return length;
-    },
+  const held: HeldBytes & { length: number } = {
+    length: chunks.reduce((sum, bytes) => sum + bytes.length, 0),
     add(bytes) {
       chunks.push(bytes);
-      length += bytes.length;
+      held.length += bytes.length;
     },
     take(most) {
       const [bytes] = chunks;
@@ -27,15 +24,16 @@ export function createHeldBytes(first: readonly Buffer[] = []): HeldBytes {
       const taken = bytes.subarray(0, most);
       if (taken.length === bytes.length) chunks.shift();
       else chunks[0] = bytes.subarray(most);
-      length -= taken.length;
+      held.length -= taken.length;
       return taken;
     },
     takeAll() {
       const all = chunks;
       chunks = [];
-      length = 0;
+      held.length = 0;
       return all;
     },
-    joined: () => Buffer.concat(chunks, length),
+    joined: () => Buffer.concat(chunks, held.length),
   };
+  return held;
 }

@@ -9,15 +9,13 @@ export interface LossRecord {
 }
 
 export function createLossRecord(): LossRecord {
-  let cause: ConnectionClose | undefined;
-  return {
-    get cause() {
-      return cause;
-    },
+  const made: LossRecord & { cause: ConnectionClose | undefined } = {
+    cause: undefined,
     record(reason, code, detail) {
-      cause ??= { reason, code, detail };
+      made.cause ??= { reason, code, detail };
     },
   };
+  return made;
 }
 
 const reasons: Readonly<Record<string, LossReason>> = {

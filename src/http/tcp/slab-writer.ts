@@ -2,6 +2,7 @@ import type { Writable } from 'node:stream';
 import { createSharedRoom, type SharedRoom, WriteGauge } from '../../quic/write-gauge.js';
 import { joinedCopy } from './joined-copy.js';
 import { createSlabs, type Slabs } from './slabs.js';
+import { withBuffered } from './with-buffered.js';
 
 /** What writers share: of a listener, or of one connection of a client. */
 export interface WriteMemory {
@@ -82,10 +83,7 @@ export function createSlabWriter(stream: Writable, memory: WriteMemory, drained:
     }
   };
 
-  return {
-    get buffered() {
-      return gauge.buffered;
-    },
+  return withBuffered<SlabWriter>(() => gauge.buffered, {
     write(bytes, start, end) {
       if (stopped || ending || end <= start) return true;
       const room = gauge.written(end - start);
@@ -118,5 +116,5 @@ export function createSlabWriter(stream: Writable, memory: WriteMemory, drained:
       waiting.length = 0;
       gauge.clear();
     },
-  };
+  });
 }

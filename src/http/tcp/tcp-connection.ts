@@ -31,90 +31,84 @@ export interface TcpConnectionBinding {
   attach(socket: TcpSocket): TcpConnection;
 }
 
-export function bindTcpConnection(): TcpConnectionBinding {
-  let attached: TcpSocket | undefined;
-  let holder: TcpSocketHandler | undefined;
-  let credit = 0;
-  let bytesReceived = 0;
-  let peerEnd: 'clean' | 'truncated' | undefined;
-  let over: TcpEnd | undefined;
-  let ending = false;
-  let hungUp = false;
+/** A class because there are thousands. */
+class BoundConnection implements TcpConnection {
+  attached: TcpSocket | undefined;
+  holder: TcpSocketHandler | undefined;
+  credit = 0;
+  bytesReceived = 0;
+  peerEnd: 'clean' | 'truncated' | undefined;
+  over: TcpEnd | undefined;
+  onClosed: ((end: TcpEnd) => void) | undefined;
+  private ending = false;
+  private hungUp = false;
 
-  const socketOf = (): TcpSocket => {
-    if (!attached) throw new Error('the connection has no socket yet');
-    return attached;
-  };
-  const connection: TcpConnection = {
-    get socket() {
-      return socketOf();
-    },
-    get credit() {
-      return credit;
-    },
-    get bytesReceived() {
-      return bytesReceived;
-    },
-    get peerEnd() {
-      return peerEnd;
-    },
-    get over() {
-      return over;
-    },
-    get writable() {
-      return !over && !ending;
-    },
-    onClosed: undefined,
-    hold(next) {
-      holder = next;
-    },
-    grant(bytes) {
-      if (bytes <= 0 || over || peerEnd) return;
-      credit += bytes;
-      socketOf().grant(bytes);
-    },
-    end() {
-      if (over || ending) return;
-      ending = true;
-      socketOf().end();
-    },
-    reset() {
-      ending = true;
-      socketOf().reset();
-    },
-    hangUp() {
-      if (over || hungUp) return;
-      hungUp = true;
-      const socket = socketOf();
-      // An end that is out already was a clean one; only a reset says more.
-      if (ending || !socket.hangUp) socket.reset();
-      else {
-        ending = true;
-        socket.hangUp();
-      }
-    },
-  };
+  get socket(): TcpSocket {
+    if (!this.attached) throw new Error('the connection has no socket yet');
+    return this.attached;
+  }
+
+  get writable(): boolean {
+    return !this.over && !this.ending;
+  }
+
+  hold(holder: TcpSocketHandler): void {
+    this.holder = holder;
+  }
+
+  grant(bytes: number): void {
+    if (bytes <= 0 || this.over || this.peerEnd) return;
+    this.credit += bytes;
+    this.socket.grant(bytes);
+  }
+
+  end(): void {
+    if (!this.writable) return;
+    this.ending = true;
+    this.socket.end();
+  }
+
+  reset(): void {
+    this.ending = true;
+    this.socket.reset();
+  }
+
+  hangUp(): void {
+    if (this.over || this.hungUp) return;
+    this.hungUp = true;
+    const { socket } = this;
+    // An end that is out already was a clean one; only a reset says more.
+    if (this.ending || !socket.hangUp) socket.reset();
+    else {
+      this.ending = true;
+      socket.hangUp();
+    }
+  }
+}
+
+export function bindTcpConnection(): TcpConnectionBinding {
+  const connection = new BoundConnection();
   return {
     connection,
     handler: {
       data(bytes, start, end) {
-        credit -= end - start;
-        bytesReceived += end - start;
-        holder?.data(bytes, start, end);
+        connection.credit -= end - start;
+        connection.bytesReceived += end - start;
+        connection.holder?.data(bytes, start, end);
       },
       end(truncated = false) {
-        peerEnd = truncated ? 'truncated' : 'clean';
-        holder?.end(truncated);
+        connection.peerEnd = truncated ? 'truncated' : 'clean';
+        connection.holder?.end(truncated);
       },
-      drain: () => holder?.drain(),
+      drain: () => connection.holder?.drain(),
       closed(end) {
-        over = end;
+        connection.over = end;
         connection.onClosed?.(end);
-        holder?.closed(end);
+        connection.holder?.closed(end);
       },
     },
     attach(socket) {
-      attached = socket;
+      connection.attached = socket;
       return connection;
     },
   };

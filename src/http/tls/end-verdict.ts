@@ -30,7 +30,6 @@ export interface EndWatch {
  * somebody on the path who cuts at a byte of his choice. A socket that was reset has no peer any more.
  */
 export function watchEnd(socket: TLSSocket, raw: Carrier): EndWatch {
-  let verdict: EndVerdict = 'clean';
   let atLastContent = taken(raw);
   let sameTurn = false;
   const turnOver = (): void => {
@@ -52,23 +51,22 @@ export function watchEnd(socket: TLSSocket, raw: Carrier): EndWatch {
     if (chunk === null) {
       const added = taken(raw) - atLastContent;
       // Once this side has sent its FIN too, the socket has no peer after any end.
-      if (!socket.writableEnded && peerIsGone(raw)) verdict = 'reset';
-      else if (!sameTurn && !isAlert(added, socket)) verdict = 'truncated';
+      if (!socket.writableEnded && peerIsGone(raw)) watch.verdict = 'reset';
+      else if (!sameTurn && !isAlert(added, socket)) watch.verdict = 'truncated';
     } else {
       atLastContent = taken(raw);
       noteTurn();
     }
     return push.call(socket, chunk, encoding);
   };
-  return {
-    get verdict() {
-      return verdict;
-    },
+  const watch: EndWatch & { verdict: EndVerdict } = {
+    verdict: 'clean',
     stop() {
       socket.push = push;
       socket.off('session', onSession);
     },
   };
+  return watch;
 }
 
 /** Bytes that TLS has had; some of a carrier's may still wait for it. */

@@ -8,6 +8,7 @@ import { hangUp, resetSocket } from '../tcp/hang-up.js';
 import { errnoOf } from '../tcp/loss.js';
 import { createSlabWriter, type WriteMemory } from '../tcp/slab-writer.js';
 import { socketAddress } from '../tcp/socket-identity.js';
+import { withBuffered } from '../tcp/with-buffered.js';
 import { watchEnd } from './end-verdict.js';
 
 /** A TLS connection of Node's, with the face of a `TcpSocket`. */
@@ -81,12 +82,9 @@ export function carryTls(socket: TLSSocket, raw: Carrier, clock: Clock, memory: 
 
   const local = raw instanceof Socket ? socketAddress(raw.localAddress, raw.localPort) : nowhere;
   const remote = raw instanceof Socket ? socketAddress(raw.remoteAddress, raw.remotePort) : nowhere;
-  return {
+  return withBuffered<TlsCarrier>(() => writer.buffered, {
     localAddress: local,
     remoteAddress: remote,
-    get buffered() {
-      return writer.buffered;
-    },
     attach(given) {
       handler = given;
     },
@@ -115,7 +113,7 @@ export function carryTls(socket: TLSSocket, raw: Carrier, clock: Clock, memory: 
       hangUp(socket, raw, clock);
     },
     statistics: () => ({ bytesSent, bytesReceived }),
-  };
+  });
 }
 
 const nowhere = { address: '0.0.0.0', port: 0 };

@@ -20,18 +20,17 @@ export function createDynamicTable(maximum: number): DynamicTable {
   let ring: (Line | undefined)[] = [];
   let newest = 0;
   let count = 0;
-  let size = 0;
   let most = maximum;
 
   const slot = (age: number): number => (newest - age) & (ring.length - 1);
   const sizeOf = ([name, value]: Line): number => name.length + value.length + OVERHEAD;
   const evictTo = (limit: number): void => {
-    while (size > limit && count > 0) {
+    while (table.size > limit && count > 0) {
       const oldest = slot(count - 1);
       const line = ring[oldest];
       ring[oldest] = undefined;
       count -= 1;
-      if (line) size -= sizeOf(line);
+      if (line) table.size -= sizeOf(line);
     }
   };
   const grow = (): void => {
@@ -41,10 +40,8 @@ export function createDynamicTable(maximum: number): DynamicTable {
     newest = count - 1;
   };
 
-  return {
-    get size() {
-      return size;
-    },
+  const table: DynamicTable & { size: number } = {
+    size: 0,
     at: (age) => (age < count ? ring[slot(age)] : undefined),
     add(line) {
       const bytes = sizeOf(line);
@@ -54,11 +51,12 @@ export function createDynamicTable(maximum: number): DynamicTable {
       newest = (newest + 1) & (ring.length - 1);
       ring[newest] = line;
       count += 1;
-      size += bytes;
+      table.size += bytes;
     },
     resize(limit) {
       most = limit;
       evictTo(limit);
     },
   };
+  return table;
 }

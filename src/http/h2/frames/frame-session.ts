@@ -58,7 +58,7 @@ export function createFrameSession(
   };
   /** What the windows allow goes before the end. */
   const endIfSent = (): void => {
-    if (state === 'closing' && sender.idle) endCarrier();
+    if (state === 'closing' && sender.idle()) endCarrier();
   };
   const fail = (error: H2Error): void => {
     if (state === 'ended' || state === 'gone') return;
@@ -68,7 +68,7 @@ export function createFrameSession(
     last.failed(error.code, error.message);
   };
   const readOn = (): void => {
-    if (sender.flooded || unread === 0) return;
+    if (sender.flooded() || unread === 0) return;
     carrier.grant(unread);
     unread = 0;
   };

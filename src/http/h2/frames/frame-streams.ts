@@ -1,4 +1,6 @@
 import type { SharedRoom } from '../../../quic/write-gauge.js';
+import { Line, type Place } from '../../../tables/line.js';
+import { NumberTable } from '../../../tables/number-table.js';
 import { Incoming } from './incoming.js';
 import { Outgoing } from './outgoing.js';
 import { createRecentStreams, type RecentStreams } from './recent-streams.js';
@@ -16,12 +18,14 @@ export interface FrameStream {
   stopped: boolean;
   /** It was granted credit, and what waits has not been told yet. */
   delivering: boolean;
+  /** While it is ready. */
+  place: Place<FrameStream> | undefined;
 }
 
 /** The streams of one connection. */
 export interface FrameStreams {
   /** Those with bytes to send and a window for them, in the order of their turns. */
-  readonly ready: Set<FrameStream>;
+  readonly ready: Pick<Line<FrameStream>, 'first' | 'size'>;
   /** Those that were reset here a while ago. */
   readonly reset: RecentStreams;
   readonly highestPeer: number;
@@ -34,6 +38,9 @@ export interface FrameStreams {
   cutOff(stream: FrameStream): void;
   finishIfDone(stream: FrameStream): void;
   clear(): void;
+  /** At the end of those who are ready, unless it is there. */
+  lineUp(stream: FrameStream): void;
+  leaveLine(stream: FrameStream): void;
   /** This side is the one that opens it. */
   isOwn(id: number): boolean;
   /** RFC 9113 section 5.1: a stream that neither side has opened yet. */
@@ -41,29 +48,30 @@ export interface FrameStreams {
 }
 
 export function createFrameStreams(role: 'client' | 'server', room: SharedRoom): FrameStreams {
-  const streams = new Map<number, FrameStream>();
-  const ready = new Set<FrameStream>();
+  const streams = new NumberTable<FrameStream>();
+  const ready = new Line<FrameStream>();
   let highestOwn = 0;
-  let highestPeer = 0;
 
   const isOwn = (id: number): boolean => (id % 2 === 1) === (role === 'client');
   const opened = (id: number): void => {
     if (isOwn(id)) highestOwn = Math.max(highestOwn, id);
-    else highestPeer = Math.max(highestPeer, id);
+    else made.highestPeer = Math.max(made.highestPeer, id);
+  };
+  const leaveLine = (stream: FrameStream): void => {
+    if (stream.place) ready.leave(stream.place);
+    stream.place = undefined;
   };
   const forget = (stream: FrameStream): void => {
     streams.delete(stream.id);
-    ready.delete(stream);
+    leaveLine(stream);
     stream.out.clear();
     stream.in.clear();
   };
 
-  return {
+  const made: FrameStreams & { highestPeer: number } = {
     ready,
     reset: createRecentStreams(),
-    get highestPeer() {
-      return highestPeer;
-    },
+    highestPeer: 0,
     get: (id) => streams.get(id),
     all: () => streams.values(),
     add(id, outWindow, inWindow) {
@@ -75,6 +83,7 @@ export function createFrameStreams(role: 'client' | 'server', room: SharedRoom):
         cut: false,
         stopped: false,
         delivering: false,
+        place: undefined,
       };
       opened(id);
       streams.set(id, stream);
@@ -91,9 +100,14 @@ export function createFrameStreams(role: 'client' | 'server', room: SharedRoom):
       if (stream.sent && stream.in.endTold) forget(stream);
     },
     clear() {
-      for (const stream of [...streams.values()]) forget(stream);
+      for (const stream of streams.values()) forget(stream);
     },
+    lineUp(stream) {
+      stream.place ??= ready.join(stream);
+    },
+    leaveLine,
     isOwn,
-    isIdle: (id) => id > (isOwn(id) ? highestOwn : highestPeer),
+    isIdle: (id) => id > (isOwn(id) ? highestOwn : made.highestPeer),
   };
+  return made;
 }

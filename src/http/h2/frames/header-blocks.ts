@@ -23,7 +23,6 @@ export function createHeaderBlocks(
   const parts: Uint8Array[] = [];
   let size = 0;
   let frames = 0;
-  let open = 0;
   let endStream = false;
 
   const add = (flags: number, part: Uint8Array): void => {
@@ -38,16 +37,14 @@ export function createHeaderBlocks(
       return;
     }
     const block = parts.length === 0 ? part : Buffer.concat([...parts, part]);
-    const stream = open;
+    const stream = blocks.open;
     parts.length = 0;
-    open = 0;
+    blocks.open = 0;
     whole(stream, block, endStream);
   };
 
-  return {
-    get open() {
-      return open;
-    },
+  const blocks: HeaderBlocks & { open: number } = {
+    open: 0,
     begin(stream, flags, payload) {
       let start = 0;
       let end = payload.length;
@@ -59,7 +56,7 @@ export function createHeaderBlocks(
       if ((flags & h2Flags.PRIORITY) !== 0) start += 5;
       // RFC 9113 section 6.2: as in DATA.
       if (start > end) throw new H2Error('PROTOCOL_ERROR', 'more padding than payload');
-      open = stream;
+      blocks.open = stream;
       size = 0;
       frames = 0;
       endStream = (flags & h2Flags.END_STREAM) !== 0;
@@ -67,4 +64,5 @@ export function createHeaderBlocks(
     },
     go: add,
   };
+  return blocks;
 }

@@ -38,7 +38,6 @@ export function createReceiver(
     headerBlockSize: options.headerBlockSize,
   };
   let window = H2_WINDOW;
-  let initialWindow = H2_WINDOW;
   /** Bytes received that the peer has not been told that it may send again. */
   let owed = 0;
   /** SETTINGS that the peer has not acknowledged. */
@@ -49,7 +48,7 @@ export function createReceiver(
   };
   const isThere = (stream: FrameStream): boolean => streams.get(stream.id) === stream;
   const giveBack = (stream: FrameStream): void => {
-    const increment = isThere(stream) ? stream.in.takeOwed(initialWindow / 2) : 0;
+    const increment = isThere(stream) ? stream.in.takeOwed(receiver.initialWindow / 2) : 0;
     if (increment > 0) frames.windowUpdate(stream.id, increment);
   };
   const tellEnd = (stream: FrameStream): void => {
@@ -117,9 +116,9 @@ export function createReceiver(
   /** A smaller window is held against the peer once it has acknowledged it, a larger one at once. */
   const allow = (values: Http2Settings, acknowledged: boolean): void => {
     const { [h2SettingIds.INITIAL_WINDOW_SIZE]: size, [h2SettingIds.MAX_FRAME_SIZE]: frame } = values;
-    if (size !== undefined && (acknowledged || size > initialWindow)) {
-      const change = size - initialWindow;
-      initialWindow = size;
+    if (size !== undefined && (acknowledged || size > receiver.initialWindow)) {
+      const change = size - receiver.initialWindow;
+      receiver.initialWindow = size;
       for (const stream of streams.all()) stream.in.window += change;
     }
     if (frame !== undefined && (acknowledged || frame > rules.maxFrameSize)) rules.maxFrameSize = frame;
@@ -129,7 +128,7 @@ export function createReceiver(
     if (streams.isOwn(id) || role === 'client') {
       throw new H2Error('PROTOCOL_ERROR', `HEADERS open stream ${id}`);
     }
-    return streams.add(id, sender.initialWindow, initialWindow);
+    return streams.add(id, sender.initialWindow, receiver.initialWindow);
   };
 
   const events: FrameReaderHandler = {
@@ -175,7 +174,7 @@ export function createReceiver(
         stream.sent = true;
         out.ending = true;
         out.clear();
-        streams.ready.delete(stream);
+        streams.leaveLine(stream);
         return;
       }
       streams.cutOff(stream);
@@ -215,12 +214,10 @@ export function createReceiver(
   };
   const reader = createFrameReader(rules, events);
 
-  return {
+  const receiver: Receiver & { initialWindow: number } = {
     push: reader.push,
     stop: reader.stop,
-    get initialWindow() {
-      return initialWindow;
-    },
+    initialWindow: H2_WINDOW,
     grant(stream, bytes) {
       stream.in.grant(bytes);
       if (!stream.in.waiting || stream.delivering) return;
@@ -236,4 +233,5 @@ export function createReceiver(
       window += bytes;
     },
   };
+  return receiver;
 }

@@ -1,3 +1,6 @@
+import { Line, type Place } from '../../../tables/line.js';
+import { NumberTable } from '../../../tables/number-table.js';
+
 /** Streams that ended by a reset a while ago, of which frames may still be on their way; the oldest are forgotten. */
 export interface RecentStreams {
   add(id: number): void;
@@ -8,17 +11,18 @@ export interface RecentStreams {
 const MOST = 4_096;
 
 export function createRecentStreams(): RecentStreams {
-  const ids = new Set<number>();
+  const places = new NumberTable<Place<number>>();
+  const ids = new Line<number>();
   return {
     add(id) {
-      ids.delete(id);
-      ids.add(id);
-      if (ids.size <= MOST) return;
-      for (const oldest of ids) {
-        ids.delete(oldest);
-        return;
-      }
+      const before = places.get(id);
+      if (before) ids.leave(before);
+      places.set(id, ids.join(id));
+      const { first } = ids;
+      if (ids.size <= MOST || first === undefined) return;
+      ids.leaveFirst();
+      places.delete(first);
     },
-    has: (id) => ids.has(id),
+    has: (id) => places.has(id),
   };
 }

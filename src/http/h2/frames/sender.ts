@@ -12,9 +12,9 @@ const MOST_CONTROL = 64 * 1024;
 export interface Sender {
   readonly frames: FrameWriter;
   /** Nothing more can be sent now. */
-  readonly idle: boolean;
+  idle(): boolean;
   /** So many answers wait that nothing should be read. */
-  readonly flooded: boolean;
+  flooded(): boolean;
   /** SETTINGS_INITIAL_WINDOW_SIZE and SETTINGS_MAX_FRAME_SIZE of the peer. */
   readonly initialWindow: number;
   frameSize: number;
@@ -43,7 +43,6 @@ export function createSender(
 ): Sender {
   const { ready } = streams;
   let window = H2_WINDOW;
-  let initialWindow = H2_WINDOW;
   let blocked = false;
   let controlWaiting = 0;
 
@@ -55,8 +54,8 @@ export function createSender(
     put(bytes, start, end);
   });
   const lineUp = (stream: FrameStream): void => {
-    if (stream.out.buffered > 0 && stream.out.window > 0) ready.add(stream);
-    else ready.delete(stream);
+    if (stream.out.buffered > 0 && stream.out.window > 0) streams.lineUp(stream);
+    else streams.leaveLine(stream);
   };
   const sendNext = (stream: FrameStream): void => {
     const { id, out } = stream;
@@ -85,19 +84,13 @@ export function createSender(
     queueMicrotask(() => stream.cut || told().sent(id));
   };
 
-  const sender: Sender = {
+  const sender: Sender & { initialWindow: number } = {
     frames,
     put,
     frameSize: H2_FRAME_SIZE,
-    get idle() {
-      return !blocked || ready.size === 0;
-    },
-    get flooded() {
-      return controlWaiting > MOST_CONTROL;
-    },
-    get initialWindow() {
-      return initialWindow;
-    },
+    initialWindow: H2_WINDOW,
+    idle: () => !blocked || ready.size === 0,
+    flooded: () => controlWaiting > MOST_CONTROL,
     headers(stream, block, endStream) {
       const { out } = stream;
       if (out.ending) return;
@@ -129,8 +122,8 @@ export function createSender(
     widenAll(value) {
       if (value > H2_LARGEST_WINDOW) throw new H2Error('FLOW_CONTROL_ERROR', `an initial window of ${value}`);
       // RFC 9113 section 6.9.2: the windows of all streams change by as much.
-      const change = value - initialWindow;
-      initialWindow = value;
+      const change = value - sender.initialWindow;
+      sender.initialWindow = value;
       for (const stream of streams.all()) {
         if (sender.widenStream(stream, change)) continue;
         throw new H2Error('FLOW_CONTROL_ERROR', `too large a window of stream ${stream.id}`);
@@ -142,12 +135,11 @@ export function createSender(
       return stream.out.window <= H2_LARGEST_WINDOW;
     },
     pump() {
-      for (const stream of ready) {
-        if (blocked || window <= 0) break;
+      for (let { first } = ready; first && !blocked && window > 0; first = ready.first) {
         // Whoever has more goes to the end of the line.
-        ready.delete(stream);
-        sendNext(stream);
-        lineUp(stream);
+        streams.leaveLine(first);
+        sendNext(first);
+        lineUp(first);
       }
     },
     drained() {
