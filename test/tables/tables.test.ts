@@ -53,7 +53,10 @@ test('ten thousand numbers of every kind are found again, and all can go', () =>
 
 test('what is no number from 0 on is not there, and cannot be', () => {
   const table = new NumberTable<string>();
-  assert.deepEqual([table.get(-1), table.has(-1), table.delete(-1), table.size], [undefined, false, false, 0]);
+  assert.deepEqual(
+    [table.get(-1), table.has(-1), table.delete(-1), table.size],
+    [undefined, false, false, 0],
+  );
   assert.throws(() => table.set(-1, 'none'), RangeError);
   assert.throws(() => table.set(Number.NaN, 'none'), RangeError);
   table.set(0, 'first');
