@@ -37,13 +37,14 @@ const REPEATS = 2;
 const SLACK = 30;
 
 async function measure(one: Case, program: string, folder: string, target: Subject): Promise<LoadResult> {
+  const { warmup = WARMUP } = one;
   const subject = await startSubject(one.subject, program, folder, target);
   try {
     const args = [...one.args, '--proxy', subject.address, '--pid', String(subject.pid)];
     const targetPort = target.address.split(':')[1] ?? '';
     if (one.target) args.push('--target-pid', String(target.pid), '--target-port', targetPort);
-    args.push('--secs', values.secs, '--warmup', String(WARMUP), '--label', one.name);
-    return await runLoad(program, args, Number(values.secs) + WARMUP + SLACK);
+    args.push('--secs', values.secs, '--warmup', String(warmup), '--label', one.name);
+    return await runLoad(program, args, Number(values.secs) + warmup + SLACK);
   } finally {
     await subject.close();
   }
