@@ -215,7 +215,6 @@ describe('UDP sockets of the native engine', () => {
     await delay(20);
     assert.deepEqual(got, ['last words']);
     assert.equal(packets.length, 0);
-    assert.equal(socket.statistics().packetsSent, 1);
     plain.close();
   });
 });

@@ -5,6 +5,7 @@ import { tellSession } from './http2-completions.js';
 import { readCloseReason, readConnectFailure, readStatistics, secureConnectError } from './outcomes.js';
 import { completion, high, operation } from './records.js';
 import { NativeSecureSocket, readSettledTls } from './secure-socket.js';
+import { socketClosed } from './sockets.js';
 
 /** What a drain cannot tell to one connection, endpoint or socket. */
 export interface EngineEvents {
@@ -95,7 +96,7 @@ export function dispatch(context: EngineContext, at: number, events: EngineEvent
       context.sockets[subject]?.problem(third);
       return;
     case completion.udpClosed:
-      context.sockets[subject]?.closed();
+      socketClosed(context, subject);
       return;
     case completion.virtualTransmit: {
       const start = (at + 4) * 4;

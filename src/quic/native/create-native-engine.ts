@@ -156,7 +156,7 @@ function createShard(
         guarded(() => endpoint.closed());
       }
       for (const socket of context.sockets) {
-        if (socket) guarded(() => socket.closed());
+        if (socket) guarded(() => socket.lost());
       }
       loseTcp(context);
       finish();

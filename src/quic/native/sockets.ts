@@ -110,21 +110,27 @@ export class NativeUdpSocket implements UdpSocket {
     this.#queued -= bytes;
   }
 
-  /** The engine has closed it: its number is free. */
-  closed(): void {
+  /** The engine is gone. */
+  lost(): void {
     if (this.#open) this.#letGo();
-    this.#last = this.statistics();
-    if (!this.connected) this.#localAddress = this.localAddress;
-    this.context.native.forgetSocket(this.index);
-    this.context.sockets[this.index] = undefined;
-    this.context.freedSockets.push(this.index);
   }
 
+  /** Nothing is told of it any more; its number is free once the engine has closed it (`socketClosed`). */
   #letGo(): void {
+    this.#last = this.statistics();
+    if (!this.connected) this.#localAddress = this.localAddress;
     this.#open = false;
     this.#splice?.over();
+    this.context.sockets[this.index] = undefined;
     this.context.hold(-1);
   }
+}
+
+/** The engine has closed a socket: because it was asked to, or with itself. */
+export function socketClosed(context: EngineContext, index: number): void {
+  context.sockets[index]?.lost();
+  context.native.forgetSocket(index);
+  context.freedSockets.push(index);
 }
 
 /** The engine's sockets. */
