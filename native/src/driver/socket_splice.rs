@@ -10,8 +10,9 @@ use crate::splice::near::Near;
 use crate::splice::unframing::Unframing;
 use crate::tcp::socket::{Over, SocketSplice};
 
-/// Most bytes read at once, and in one capsule, with room for its header.
-const PIECE: usize = 64 * 1024;
+/// Most bytes read at once, and in one capsule, with room for its header; so much waits at most for a reader that
+/// has stopped.
+const PIECE: usize = 256 * 1024;
 const HEADER: usize = 16;
 
 impl Driver {

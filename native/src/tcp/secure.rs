@@ -22,15 +22,17 @@ use crate::tls::asked_name;
 const RECORD: usize = 16 * 1024;
 const OVERHEAD: usize = 22;
 
-/// Payload encrypted in one go.
-pub const CHUNK: usize = 4 * RECORD;
+/// Payload encrypted and sent in one go: little, so that the peer opens it while the next is made. Each wait of the
+/// peer for more costs a wake-up.
+pub const CHUNK: usize = 2 * RECORD;
+const SEALED: usize = 2 * (RECORD + OVERHEAD);
 
 /// The start of what is not whole: a record, or a message of the handshake, of which rustls takes none above
 /// 64 KiB; more is an attack.
 const PARTIAL: usize = 80 * 1024;
 
-/// Ciphertext read at once.
-const MOST: usize = 4 * (RECORD + OVERHEAD);
+/// Ciphertext read at once: much, since what waits is there already.
+const MOST: usize = 16 * (RECORD + OVERHEAD);
 /// A whole record (RFC 5246 section 6.2.3: 2,048 bytes more than its payload), also where there is less room.
 const LEAST: usize = RECORD + 2048 + 5;
 
@@ -46,7 +48,7 @@ struct Scratch {
 thread_local! {
     static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
         incoming: vec![0; PARTIAL + MOST].into(),
-        outgoing: vec![0; MOST + AMONG].into(),
+        outgoing: vec![0; SEALED + AMONG].into(),
     });
 }
 
