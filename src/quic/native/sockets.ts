@@ -118,7 +118,8 @@ export class NativeUdpSocket implements UdpSocket {
   /** Nothing is told of it any more; its number is free once the engine has closed it (`socketClosed`). */
   #letGo(): void {
     this.#last = this.statistics();
-    if (!this.connected) this.#localAddress = this.localAddress;
+    // Its number may be another's by the time that somebody asks.
+    this.#localAddress ??= this.connected ? nowhere : this.localAddress;
     this.#open = false;
     this.#splice?.over();
     this.context.sockets[this.index] = undefined;
