@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /** Files whose bounds are on time or speed: nothing else runs beside them. */
-const alone = [/\.slow\.test\.js$/, /^faults.stalls\.test\.js$/];
+const alone = [/\.slow\.test\.js$/, /^faults.stalls\.test\.js$/, /^proxy.authentication\.test\.js$/];
 /** Of a whole file, in milliseconds: a bound on what hangs, not on what is slow. */
 const limits = { plain: 600_000, slow: 1_200_000 };
 const mostRunAgain = 4;
