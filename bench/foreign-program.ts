@@ -14,8 +14,20 @@ export interface Subject {
   close(): Promise<void>;
 }
 
-/** A child that nobody asks to end: it is killed when it is closed, or when this process ends. */
-export function subjectOf(child: ChildProcess, address: string): Subject {
+async function ended(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const exit = once(child, 'exit');
+  const late = setTimeout(() => child.kill('SIGKILL'), 5_000);
+  await exit;
+  clearTimeout(late);
+}
+
+/** A child under test. `stop` asks it to end, which it has 5 s for; it never outlives this process. */
+export function subjectOf(
+  child: ChildProcess,
+  address: string,
+  stop: () => void = () => void child.kill('SIGKILL'),
+): Subject {
   const { pid } = child;
   if (pid === undefined) throw new Error('a process under test did not start');
   const kill = (): void => void child.kill('SIGKILL');
@@ -24,11 +36,9 @@ export function subjectOf(child: ChildProcess, address: string): Subject {
     pid,
     address,
     async close() {
+      stop();
+      await ended(child);
       process.off('exit', kill);
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const exit = once(child, 'exit');
-      child.kill('SIGKILL');
-      await exit;
     },
   };
 }

@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
@@ -6,7 +6,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ProxyLimits } from '../src/proxy/index.js';
 import type { DataPath } from '../src/tunnel/data-path.js';
-import { type Subject, startEnvoy } from './foreign-program.js';
+import { type Subject, startEnvoy, subjectOf } from './foreign-program.js';
 import { startLoadServer } from './load-program.js';
 
 /** What is measured: the proxy, one of the floors that it is compared with, or a proxy of others. */
@@ -25,30 +25,6 @@ export interface ProxySettings {
 }
 
 export type { Subject } from './foreign-program.js';
-
-async function ended(child: ChildProcess): Promise<void> {
-  if (child.exitCode !== null || child.signalCode !== null) return;
-  const exit = once(child, 'exit');
-  const late = setTimeout(() => child.kill('SIGKILL'), 5_000);
-  await exit;
-  clearTimeout(late);
-}
-
-const subjectOf = (child: ChildProcess, address: string, stop: () => void): Subject => {
-  const { pid } = child;
-  if (pid === undefined) throw new Error('a process under test did not start');
-  const kill = (): void => void child.kill('SIGKILL');
-  process.once('exit', kill);
-  return {
-    pid,
-    address,
-    async close() {
-      stop();
-      await ended(child);
-      process.off('exit', kill);
-    },
-  };
-};
 
 /** A port of 127.0.0.1 that nobody has: masque-load cannot tell which one it would choose. */
 async function freeAddress(): Promise<string> {

@@ -10,6 +10,7 @@ import type { RequestHead } from '../../src/http/request.js';
 import type { UpstreamTarget } from '../../src/upstream/index.js';
 import { startProgram } from '../tcp/subjects.js';
 import { markdownTable } from '../tcp/table.js';
+import { udpRequest } from '../upstream/openers.js';
 import { type Crowd, createCrowd } from './crowd.js';
 import { type KernelMemory, kernelMemory } from './kernel-memory.js';
 import { type MeasuredProxy, type ProxyMemory, startMeasuredProxy } from './proxy-memory.js';
@@ -118,14 +119,7 @@ async function main(
   const far = createSocket('udp4').bind(0, '127.0.0.1');
   await once(far, 'listening');
   const deaf = await startProgram('target-process.js', ['deaf']);
-  const udp: RequestHead = {
-    kind: 'extended',
-    protocol: 'connect-udp',
-    scheme: 'https',
-    authority: 'localhost',
-    path: `/.well-known/masque/udp/127.0.0.1/${far.address().port}/`,
-    fields: [['capsule-protocol', '?1']],
-  };
+  const udp = udpRequest(far.address().port);
   const tcp: RequestHead = { kind: 'connect', authority: deaf.address, fields: [] };
   /** A fresh proxy and a fresh crowd for each. */
   const onStage = async <T>(measure: (stage: Stage) => Promise<T>): Promise<T> => {

@@ -13,6 +13,18 @@ import {
 /** Opens one tunnel; resolves once the proxy has said yes, with the way to end it. */
 export type OpenTunnel = () => Promise<() => Promise<void>>;
 
+/** The request for a UDP tunnel to this port of 127.0.0.1. */
+export function udpRequest(port: number): RequestHead {
+  return {
+    kind: 'extended',
+    protocol: 'connect-udp',
+    scheme: 'https',
+    authority: 'localhost',
+    path: `/.well-known/masque/udp/127.0.0.1/${port}/`,
+    fields: [['capsule-protocol', '?1']],
+  };
+}
+
 interface Opening {
   readonly session: Session;
   /** The answer. */

@@ -8,7 +8,6 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import type { RequestHead } from '../../src/http/request.js';
 import {
   createHttpDriver,
   createNativeEngine,
@@ -20,7 +19,7 @@ import {
 import { startProxy } from '../subjects.js';
 import { measureFloor } from './floor.js';
 import { measureOpenings, type Openings, quantile } from './measure-openings.js';
-import { freshOpener, type OpenTunnel, pooledOpener } from './openers.js';
+import { freshOpener, type OpenTunnel, pooledOpener, udpRequest } from './openers.js';
 import { type Path, startPath } from './path.js';
 import { measurePhases } from './phases.js';
 
@@ -82,14 +81,7 @@ const proxy = await startProxy(folder);
 const proxyPort = Number(proxy.address.split(':')[1]);
 const far = createSocket('udp4').bind(0, '127.0.0.1');
 await once(far, 'listening');
-const head: RequestHead = {
-  kind: 'extended',
-  protocol: 'connect-udp',
-  scheme: 'https',
-  authority: 'localhost',
-  path: `/.well-known/masque/udp/127.0.0.1/${far.address().port}/`,
-  fields: [['capsule-protocol', '?1']],
-};
+const head = udpRequest(far.address().port);
 const trust = { mode: 'ca', ca: await readFile(join(folder, 'cert.pem')) } as const;
 const engine = createNativeEngine();
 const driver = createHttpDriver({ clock: systemClock, engine: () => engine, resolve: async () => [] });
