@@ -12,14 +12,14 @@ import type { QuicEngine } from '../quic/engine.js';
 import { createNativeEngine } from '../quic/native/index.js';
 import { withAcceptingCommand } from './accept-hint.js';
 import { type BenchPlan, measureVersion } from './bench-measure.js';
-import { benchTable } from './bench-options.js';
+import type { benchTable } from './bench-options.js';
 import { type BenchResult, type Part, resultLines, resultObject } from './bench-report.js';
 import { serveBench } from './bench-serve.js';
 import { type BenchTarget, givenTarget, startOwnTarget } from './bench-target.js';
-import type { Command, CommandContext } from './command.js';
+import type { CommandContext, RunCommand } from './command.js';
 import type { OptionValues } from './option-table.js';
 import { readOptionFile, readSeconds, readVersions } from './option-values.js';
-import { parseArguments, usageError } from './parse-arguments.js';
+import { usageError } from './parse-arguments.js';
 import { proxyLink } from './proxy-link.js';
 import { tableError } from './report-error.js';
 
@@ -135,28 +135,24 @@ async function bench(
   }
 }
 
-export const benchCommand: Command = {
-  table: benchTable,
-  async run(argv, context) {
-    const { options, positionals } = parseArguments(argv, benchTable.options, benchTable.positionals, HELP);
-    if (options.serve !== undefined) {
-      if (positionals.length > 0 || options.to !== undefined) {
-        throw usageError('--serve is the far end: it takes neither LINK nor --to', HELP);
-      }
-      return serveBench(options.serve, options.json, context.terminal);
+export const runBench: RunCommand<typeof benchTable> = async ({ options, positionals }, context) => {
+  if (options.serve !== undefined) {
+    if (positionals.length > 0 || options.to !== undefined) {
+      throw usageError('--serve is the far end: it takes neither LINK nor --to', HELP);
     }
-    const ca =
-      options.ca === undefined ? undefined : await readOptionFile('ca', options.ca, 'ERR_CERTIFICATE_FILE');
-    const link = await proxyLink(positionals[0], context);
-    const stopped = new AbortController();
-    const release = onSignals({ stop: () => stopped.abort(), stopNow: () => process.exit(130) });
-    try {
-      return await bench(ca === undefined ? link : { url: link, ca }, options, context, stopped.signal);
-    } catch (error) {
-      if (stopped.signal.aborted) return 130;
-      throw withAcceptingCommand(error, link, 'bench');
-    } finally {
-      release();
-    }
-  },
+    return serveBench(options.serve, options.json, context.terminal);
+  }
+  const ca =
+    options.ca === undefined ? undefined : await readOptionFile('ca', options.ca, 'ERR_CERTIFICATE_FILE');
+  const link = await proxyLink(positionals[0], context);
+  const stopped = new AbortController();
+  const release = onSignals({ stop: () => stopped.abort(), stopNow: () => process.exit(130) });
+  try {
+    return await bench(ca === undefined ? link : { url: link, ca }, options, context, stopped.signal);
+  } catch (error) {
+    if (stopped.signal.aborted) return 130;
+    throw withAcceptingCommand(error, link, 'bench');
+  } finally {
+    release();
+  }
 };

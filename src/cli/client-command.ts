@@ -4,16 +4,14 @@ import { onSignals } from '../ops/signals.js';
 import type { BautaError } from '../protocol/bauta-error.js';
 import { formatHostPort } from '../protocol/target.js';
 import { checkCredentials } from './check-credentials.js';
-import { clientTable } from './client-options.js';
-import type { Command, CommandContext } from './command.js';
+import type { clientTable } from './client-options.js';
+import type { RunCommand } from './command.js';
 import { readLinks } from './connect-links.js';
 import { readLocalEnds } from './local-ends.js';
 import { type OpenEnd, openLocalEnds } from './open-local-ends.js';
 import type { OptionValues } from './option-table.js';
-import { parseArguments } from './parse-arguments.js';
 import { tellClientEvents, tellStart } from './tell-client.js';
 
-const HELP = 'bauta client --help';
 /** What runs when the command is stopped may end by itself for this long, milliseconds. */
 const DRAIN = 500;
 const HOLD = 60_000;
@@ -74,10 +72,10 @@ async function untilAborted(signal: AbortSignal): Promise<void> {
   clearInterval(hold);
 }
 
-async function run(options: Options, argument: string | undefined, context: CommandContext): Promise<number> {
+export const runClient: RunCommand<typeof clientTable> = async ({ options, positionals }, context) => {
   const { terminal } = context;
   const given = readLocalEnds(options, context.environment);
-  const links = await readLinks(options, argument, context, {
+  const links = await readLinks(options, positionals[0], context, {
     name: 'client',
     before: typedAgain(options),
     after: '',
@@ -114,12 +112,4 @@ async function run(options: Options, argument: string | undefined, context: Comm
   } finally {
     release();
   }
-}
-
-export const clientCommand: Command = {
-  table: clientTable,
-  run(argv, context) {
-    const { options, positionals } = parseArguments(argv, clientTable.options, clientTable.positionals, HELP);
-    return run(options, positionals[0], context);
-  },
 };

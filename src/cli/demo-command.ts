@@ -10,17 +10,8 @@ import type { HttpVersion } from '../protocol/reset-reason.js';
 import { createProxy } from '../proxy/create-proxy.js';
 import { createPasswordStore } from '../proxy/password-store.js';
 import { selfSigned } from '../quic/native/index.js';
-import type { Command, CommandContext } from './command.js';
-import type { CommandTable } from './option-table.js';
-import { parseArguments } from './parse-arguments.js';
-
-const table = {
-  name: 'demo',
-  summary: 'An echo server, a proxy and a client on this machine, in a few seconds',
-  positionals: [],
-  options: [{ name: 'json', help: 'Print one JSON object a line.' }],
-  examples: [{ line: 'bauta demo', does: 'Needs no network, no privilege and leaves nothing behind.' }],
-} as const satisfies CommandTable;
+import type { RunCommand } from './command.js';
+import type { demoTable } from './demo-options.js';
 
 const names: Record<HttpVersion, string> = { h3: 'HTTP/3', h2: 'HTTP/2', h1: 'HTTP/1.1' };
 const ROUNDS = 200;
@@ -75,7 +66,7 @@ async function echo(tunnel: UdpTunnel): Promise<EchoResult> {
   };
 }
 
-async function run(json: boolean, { terminal }: CommandContext): Promise<number> {
+export const runDemo: RunCommand<typeof demoTable> = async ({ options: { json } }, { terminal }) => {
   const say = (event: Record<string, unknown>, text: string): void =>
     terminal.out(json ? JSON.stringify(event) : text);
   const since = performance.now();
@@ -116,18 +107,10 @@ async function run(json: boolean, { terminal }: CommandContext): Promise<number>
   } finally {
     echoSocket.close();
   }
-}
+};
 
 async function echoOver(version: HttpVersion, link: string, target: string): Promise<EchoResult> {
   await using client = await connect(link, { versions: [version] });
   await using tunnel = await client.openUdp(target);
   return await echo(tunnel);
 }
-
-export const demoCommand: Command = {
-  table,
-  run(argv, context) {
-    const { options } = parseArguments(argv, table.options, table.positionals, 'bauta demo --help');
-    return run(options.json, context);
-  },
-};

@@ -6,15 +6,11 @@ import { openFrontEnd } from '../client/front/open-front-end.js';
 import { systemClock } from '../clock/system-clock.js';
 import { humanJournal } from '../ops/journal.js';
 import { checkCredentials } from './check-credentials.js';
-import type { Command, CommandContext } from './command.js';
+import type { CommandContext, RunCommand } from './command.js';
 import { readLinks } from './connect-links.js';
-import { execTable } from './exec-options.js';
-import type { OptionValues } from './option-table.js';
-import { parseArguments, usageError } from './parse-arguments.js';
+import type { execTable } from './exec-options.js';
 import { tellClientEvents, tellStart } from './tell-client.js';
 import { frontTeller } from './tell-fronts.js';
-
-const HELP = 'bauta exec --help';
 
 /** Exit codes of shells for a command that is not there, and for one that cannot be run. */
 const NOT_FOUND = 127;
@@ -79,15 +75,10 @@ async function runCommand(
   }
 }
 
-async function run(
-  options: OptionValues<typeof execTable.options>,
-  argument: string | undefined,
-  command: readonly string[],
-  context: CommandContext,
-): Promise<number> {
+export const runExec: RunCommand<typeof execTable> = async ({ options, positionals, command }, context) => {
   const { terminal, environment } = context;
   const after = ` -- ${command.join(' ')}`;
-  const links = await readLinks(options, argument, context, { name: 'exec', before: [], after });
+  const links = await readLinks(options, positionals[0], context, { name: 'exec', before: [], after });
   // Standard output is the command's.
   const journal = humanJournal(terminal.err, terminal.err);
   let client: ClientCore | undefined;
@@ -122,18 +113,4 @@ async function run(
     process.off('SIGINT', stop);
     process.off('SIGTERM', stop);
   }
-}
-
-export const execCommand: Command = {
-  table: execTable,
-  run(argv, context) {
-    const dashes = argv.indexOf('--');
-    const own = dashes < 0 ? argv : argv.slice(0, dashes);
-    const command = dashes < 0 ? [] : argv.slice(dashes + 1);
-    if (command.length === 0) {
-      throw usageError('the command is missing', "bauta exec 'LINK' -- curl https://example.com");
-    }
-    const { options, positionals } = parseArguments(own, execTable.options, execTable.positionals, HELP);
-    return run(options, positionals[0], command, context);
-  },
 };

@@ -13,13 +13,13 @@ import { explainTarget } from '../proxy/explain-target.js';
 import { parseUsers } from '../proxy/user-file.js';
 import { defaultShards, selfSigned } from '../quic/native/index.js';
 import type { Hop } from '../upstream/hop.js';
-import type { Command, CommandContext } from './command.js';
+import type { CommandContext, RunCommand } from './command.js';
 import type { OptionValues } from './option-table.js';
 import { readDataPath, readOptionFile, readSeconds, readShards } from './option-values.js';
-import { parseArguments, usageError } from './parse-arguments.js';
+import { usageError } from './parse-arguments.js';
 import { announcement, keepLink, nextHopText, serviceLink } from './proxy-announcement.js';
 import { proxyLink } from './proxy-link.js';
-import { proxyTable } from './proxy-options.js';
+import type { proxyTable } from './proxy-options.js';
 
 const HELP = 'bauta proxy --help';
 const DRAIN_TIMEOUT = 10_000;
@@ -267,11 +267,7 @@ async function run(options: Options, context: CommandContext): Promise<number> {
   return 0;
 }
 
-export const proxyCommand: Command = {
-  table: proxyTable,
-  async run(argv, context) {
-    const { options } = parseArguments(argv, proxyTable.options, proxyTable.positionals, HELP);
-    if (options.check !== undefined) return check(options.check, options, context);
-    return run(options, context);
-  },
+export const runProxy: RunCommand<typeof proxyTable> = async ({ options }, context) => {
+  if (options.check !== undefined) return check(options.check, options, context);
+  return run(options, context);
 };

@@ -13,50 +13,14 @@ import { parseTarget, type Target } from '../../protocol/target.js';
 import type { QuicEngine } from '../../quic/engine.js';
 import { createNativeEngine } from '../../quic/native/index.js';
 import { withAcceptingCommand } from '../accept-hint.js';
-import type { Command, CommandContext } from '../command.js';
-import type { CommandTable } from '../option-table.js';
+import type { CommandContext, RunCommand } from '../command.js';
 import { readOptionFile, readSeconds, readVersions } from '../option-values.js';
-import { parseArguments } from '../parse-arguments.js';
 import { proxyLink } from '../proxy-link.js';
 import { type ShownIdentity, shownOverQuic, shownOverTcp } from './certificates.js';
+import type { doctorTable } from './doctor-options.js';
 import { examineVersion, type VersionReport, versionNames } from './examine-version.js';
 import { type Finding, failed, findingLines, findingObject, ok } from './finding.js';
 
-const table = {
-  name: 'doctor',
-  summary: "What works through a proxy from here and why not; any vendor's proxy",
-  positionals: [
-    {
-      name: 'LINK',
-      optional: true,
-      help: 'Access link of the proxy; - reads it from standard input; default is BAUTA_PROXY.',
-    },
-  ],
-  options: [
-    { name: 'target', value: 'HOST:PORT', help: 'Open a UDP and a TCP tunnel to this target too.' },
-    {
-      name: 'versions',
-      value: 'LIST',
-      help: 'HTTP versions to look at, from 3, 2 and 1; default 3,2,1.',
-      complete: ['3', '2', '1', '3,2', '2,1', '3,2,1'],
-    },
-    { name: 'ca', value: 'FILE', complete: 'file', help: 'Trust these PEM roots instead of the system’s.' },
-    { name: 'timeout', value: 'SECONDS', help: 'For each step; default 5.' },
-    { name: 'json', help: 'Print one JSON object a line.' },
-  ],
-  examples: [
-    {
-      line: "bauta doctor 'LINK'",
-      does: 'Each line has a verdict, and a hint where there is something to do.',
-    },
-    {
-      line: "bauta doctor 'LINK' --target 1.1.1.1:53",
-      does: 'Whether tunnels to 1.1.1.1 open, over UDP and over TCP.',
-    },
-  ],
-} as const satisfies CommandTable;
-
-const HELP = 'bauta doctor --help';
 const TIMEOUT = 5_000;
 
 interface Case {
@@ -200,54 +164,50 @@ async function examine(
   return { exit: worst ? failures[worst.code].exit : failures.ERR_VERSION_UNSUPPORTED.exit, summary };
 }
 
-export const doctorCommand: Command = {
-  table,
-  async run(argv, context) {
-    const { options, positionals } = parseArguments(argv, table.options, table.positionals, HELP);
-    const { terminal } = context;
-    const versions = readVersions(options.versions);
-    const timeout = readSeconds('timeout', options.timeout, TIMEOUT);
-    const target = options.target === undefined ? undefined : parseTarget(options.target);
-    const ca =
-      options.ca === undefined ? undefined : await readOptionFile('ca', options.ca, 'ERR_CERTIFICATE_FILE');
-    const text = await proxyLink(positionals[0], context);
-    const link = parseAccessLink(text);
-    const hop: Hop = ca === undefined ? text : { url: text, ca };
-    const access = accessOf(hop);
-    const tell = (given: Finding): void => {
-      const hinted = withAcceptingCommand(given.error, text, 'doctor');
-      const better = hinted instanceof BautaError && hinted !== given.error;
-      const finding = better ? { ...given, hint: hinted.hint ?? given.hint } : given;
-      if (options.json) terminal.out(JSON.stringify(findingObject(finding)));
-      else for (const line of findingLines(finding)) terminal.out(line);
-    };
-    const how = {
-      pin: 'pinned',
-      ca: 'checked by --ca',
-      system: "checked by the system's roots",
-      insecure: 'unchecked',
-    };
-    tell(
-      ok(
-        'link',
-        `${redactAccessLink(link)}; ${link.user ? 'with name and password' : 'without credentials'}, certificate ${how[access.trust.mode]}`,
-      ),
+export const runDoctor: RunCommand<typeof doctorTable> = async ({ options, positionals }, context) => {
+  const { terminal } = context;
+  const versions = readVersions(options.versions);
+  const timeout = readSeconds('timeout', options.timeout, TIMEOUT);
+  const target = options.target === undefined ? undefined : parseTarget(options.target);
+  const ca =
+    options.ca === undefined ? undefined : await readOptionFile('ca', options.ca, 'ERR_CERTIFICATE_FILE');
+  const text = await proxyLink(positionals[0], context);
+  const link = parseAccessLink(text);
+  const hop: Hop = ca === undefined ? text : { url: text, ca };
+  const access = accessOf(hop);
+  const tell = (given: Finding): void => {
+    const hinted = withAcceptingCommand(given.error, text, 'doctor');
+    const better = hinted instanceof BautaError && hinted !== given.error;
+    const finding = better ? { ...given, hint: hinted.hint ?? given.hint } : given;
+    if (options.json) terminal.out(JSON.stringify(findingObject(finding)));
+    else for (const line of findingLines(finding)) terminal.out(line);
+  };
+  const how = {
+    pin: 'pinned',
+    ca: 'checked by --ca',
+    system: "checked by the system's roots",
+    insecure: 'unchecked',
+  };
+  tell(
+    ok(
+      'link',
+      `${redactAccessLink(link)}; ${link.user ? 'with name and password' : 'without credentials'}, certificate ${how[access.trust.mode]}`,
+    ),
+  );
+  let engine: QuicEngine | undefined;
+  const engineOf = (): QuicEngine => {
+    engine ??= createNativeEngine();
+    return engine;
+  };
+  try {
+    const { exit, summary } = await examine(
+      { access, target, timeout, engine: engineOf, tell, progress: terminal.progress },
+      versions,
     );
-    let engine: QuicEngine | undefined;
-    const engineOf = (): QuicEngine => {
-      engine ??= createNativeEngine();
-      return engine;
-    };
-    try {
-      const { exit, summary } = await examine(
-        { access, target, timeout, engine: engineOf, tell, progress: terminal.progress },
-        versions,
-      );
-      if (options.json) terminal.out(JSON.stringify({ event: 'summary', exit }));
-      else terminal.out(summary);
-      return exit;
-    } finally {
-      await engine?.close();
-    }
-  },
+    if (options.json) terminal.out(JSON.stringify({ event: 'summary', exit }));
+    else terminal.out(summary);
+    return exit;
+  } finally {
+    await engine?.close();
+  }
 };
