@@ -9,6 +9,7 @@ use quinn_proto::Transmit;
 use crate::driver::Driver;
 use crate::driver::byte_splice::forward_bytes;
 use crate::driver::ending::{LINGER, SHORT_LINGER, give_up};
+use crate::driver::room;
 use crate::driver::splice::{Outlets, orphan_splices};
 use crate::quic::connection::Connection;
 use crate::quic::endpoint::{Endpoint, Role};
@@ -234,7 +235,9 @@ impl Driver {
             ) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    endpoint.blocked = Some((transmit, bytes.to_vec()));
+                    if room::await_room(self.poll.registry(), endpoint) {
+                        endpoint.blocked = Some((transmit, bytes.to_vec()));
+                    }
                 }
                 Err(error) if transmit.segment_size.is_some() => {
                     // A driver without segmentation: packet by packet, and no more batches.
@@ -324,6 +327,7 @@ impl Driver {
                 endpoint.blocked = Some((transmit, bytes));
                 return;
             }
+            room::has_room(self.poll.registry(), endpoint);
         }
         for index in std::mem::take(&mut endpoint.waiting) {
             if let Some(Some(connection)) = self.connections.get_mut(index as usize) {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use rustc_hash::FxHashMap;
 
 use crate::command::{AdoptSocket, Command, Connect, Listen};
-use crate::driver::{Driver, Source};
+use crate::driver::{Driver, Source, room};
 use crate::quic::connection::Connection;
 use crate::quic::endpoint::{Endpoint, Role, Server, endpoint_config};
 use crate::quic::outcome::{Failure, errno};
@@ -47,7 +47,11 @@ impl Driver {
     }
 
     fn path_of(&mut self, endpoint: u32, mut socket: OsSocket) -> io::Result<PacketPath> {
-        self.register(&mut socket.socket, Source::Endpoint(endpoint))?;
+        room::register(
+            self.poll.registry(),
+            &mut socket.socket,
+            Source::Endpoint(endpoint),
+        )?;
         Ok(PacketPath::Socket(Rc::new(socket)))
     }
 
@@ -216,10 +220,8 @@ impl Driver {
             counters,
         } = adopt;
         // An error of the kernel's own memory: the socket is there, and is dead.
-        if self
-            .register(&mut os.socket, Source::Socket(socket))
-            .is_err()
-        {
+        let about = Source::Socket(socket);
+        if room::register(self.poll.registry(), &mut os.socket, about).is_err() {
             self.out
                 .begin(Kind::UdpProblem, socket)
                 .word(libc::EIO as u32)

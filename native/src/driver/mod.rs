@@ -11,6 +11,7 @@ mod http2;
 mod http2_splice;
 mod operations;
 mod receive;
+mod room;
 mod secure;
 mod socket_splice;
 mod splice;

@@ -8,6 +8,7 @@ use crate::driver::Driver;
 use crate::driver::attend::panic_text;
 use crate::driver::ending::{LINGER, SHORT_LINGER};
 use crate::driver::http2::pairs_of;
+use crate::driver::room;
 use crate::quic::connection::Connection;
 use crate::quic::endpoint::Role;
 use crate::seam::completion::{Completions, Kind};
@@ -271,6 +272,7 @@ impl Driver {
             };
             socket.listed_flush = false;
             socket.flush(self.now, &mut self.out);
+            room::watch_target(self.poll.registry(), index, socket);
             if !socket.report_space(&mut self.out, false) && !socket.listed_space {
                 socket.listed_space = true;
                 self.socket_spaces.push(index);

@@ -37,6 +37,8 @@ pub struct TargetSocket {
     pub listed_flush: bool,
     pub listed_readable: bool,
     pub listed_space: bool,
+    /// The kernel tells of room.
+    pub watched_for_room: bool,
 }
 
 impl TargetSocket {
@@ -58,6 +60,7 @@ impl TargetSocket {
             listed_flush: false,
             listed_readable: false,
             listed_space: false,
+            watched_for_room: false,
         }
     }
 

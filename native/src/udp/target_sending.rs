@@ -93,6 +93,11 @@ impl TargetSocket {
         }
     }
 
+    /// The kernel took no more, and has not told of room since.
+    pub fn is_full(&self) -> bool {
+        self.blocked
+    }
+
     pub fn writable(&mut self) {
         self.blocked = false;
     }
