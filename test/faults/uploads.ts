@@ -2,6 +2,16 @@ import type { HttpClientConnection } from '../../src/http/connection.js';
 import type { RequestHead } from '../../src/http/request.js';
 import type { StreamOutcome, TunnelStream } from '../../src/http/tunnel-stream.js';
 
+/** An upload that no proxy serves. */
+export const plainPost = {
+  kind: 'plain',
+  method: 'POST',
+  scheme: 'https',
+  authority: 'localhost',
+  path: '/',
+  fields: [],
+} as const satisfies RequestHead;
+
 export interface Upload {
   readonly stream: TunnelStream;
   /** Bytes that the stream took. */

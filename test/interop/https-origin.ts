@@ -7,12 +7,12 @@ import { Readable } from 'node:stream';
 export function* patterned(seed: number, bytes: number): Generator<Buffer> {
   let state = seed + 1;
   for (let left = bytes; left > 0; left -= 65_536) {
-    const piece = Buffer.alloc(Math.min(left, 65_536));
-    for (let at = 0; at + 4 <= piece.length; at += 4) {
-      state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
-      piece.writeUInt32LE(state, at);
+    const words = new Uint32Array(16_384);
+    for (let at = 0; at < words.length; at++) {
+      state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0;
+      words[at] = state;
     }
-    yield piece;
+    yield Buffer.from(words.buffer, 0, Math.min(left, 65_536));
   }
 }
 

@@ -1,0 +1,46 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { setTimeout as delay } from 'node:timers/promises';
+import { openTunnel, startEcho } from '../proxy/real-proxy.js';
+import { startChildProxy } from './child-proxy.js';
+import { createFaultDialler } from './dial.js';
+import { plainPost, startUpload } from './uploads.js';
+
+const settings = { timeout: 120_000 };
+
+describe('uploads that nobody wants', { ...settings, timeout: 600_000 }, () => {
+  for (const version of ['h3', 'h2'] as const) {
+    test(
+      `over ${version} 300 of a stranger cost the proxy no memory, and the tunnel beside runs on`,
+      settings,
+      async (t) => {
+        const proxy = await startChildProxy();
+        const dialler = createFaultDialler();
+        const { port } = await startEcho();
+        const connection = await dialler.dial(version, proxy);
+        const tunnel = openTunnel(connection, '127.0.0.1', port);
+        await tunnel.ready;
+        const before = (await proxy.standing()).resident;
+        const uploads = Array.from({ length: 300 }, () => startUpload(connection, plainPost, 2 << 20));
+        let most = 0;
+        for (let look = 0; look < 30; look++) {
+          tunnel.sendText(`look ${look}`);
+          assert.equal(String(await tunnel.next()), `look ${look}`);
+          const { rss } = await proxy.memory();
+          most = Math.max(most, rss);
+          await delay(50);
+        }
+        const answered = uploads.filter(({ status }) => status === 405).length;
+        const over = uploads.filter(({ outcome }) => outcome !== undefined).length;
+        t.diagnostic(
+          `resident ${(before / 1e6).toFixed(0)} MB before, at most ${(most / 1e6).toFixed(0)} MB; ` +
+            `${answered} answered, ${over} over`,
+        );
+        assert.equal(answered, 300);
+        assert.equal(over, 300);
+        assert.ok(most < before + 40e6, `${most - before} bytes more`);
+        await connection.close();
+      },
+    );
+  }
+});
