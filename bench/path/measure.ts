@@ -2,7 +2,7 @@ import { type FloodKind, type FloodResult, flood } from './floods.js';
 import type { DirectionCounters } from './impaired-path.js';
 import type { PathKind } from './paths.js';
 import { type Probe, probe } from './probe.js';
-import { openStage, type Stage } from './stage.js';
+import { type Congestion, openStage, type Stage } from './stage.js';
 import { type Transfer, type TransferKind, transfer } from './transfers.js';
 
 /** What the runs are made of. */
@@ -13,7 +13,7 @@ export interface Plan {
   /** The most that one transfer may take, and the length of a flood, seconds. */
   readonly limit: number;
   readonly floodSeconds: number;
-  readonly congestion: string;
+  readonly congestion: Congestion;
 }
 
 interface RunOf {

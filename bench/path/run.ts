@@ -15,7 +15,8 @@ const usage = `Usage: npm run bench:path -- [options]       (root, for network n
   --megabytes N    size of a transfer (default 100)
   --limit SECONDS  a transfer that takes longer is cut off, and its rate until then counts (default 600)
   --at-once N      seeds that run at the same time, each in namespaces of its own (default 1)
-  --congestion C   of the kernel's TCP over the path (default cubic, which bauta's QUIC has too)
+  --congestion C   of the kernel's TCP over the path (default cubic)
+  --quic-congestion C   of bauta's QUIC (default cubic)
   --json           every run and every failure as one JSON object a line instead of tables`;
 
 const { values } = parseArgs({
@@ -26,6 +27,7 @@ const { values } = parseArgs({
     limit: { type: 'string', default: '600' },
     'at-once': { type: 'string', default: '1' },
     congestion: { type: 'string', default: 'cubic' },
+    'quic-congestion': { type: 'string', default: 'cubic' },
     json: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -74,7 +76,7 @@ async function main(): Promise<number> {
       bytes: megabytes * 1e6,
       limit,
       floodSeconds: 10,
-      congestion: values.congestion,
+      congestion: { tcp: values.congestion, quic: values['quic-congestion'] },
     };
     if (plan.transfers.length + plan.floods.length === 0) return [];
     return Array.from({ length: seeds }, (_, at) => ({ kind, seed: at + 1, plan }));

@@ -34,7 +34,13 @@ export interface Stage extends AsyncDisposable {
 
 const versionNumbers: Readonly<Record<HttpVersion, string>> = { h3: '3', h2: '2', h1: '1' };
 
-export async function openStage(kind: PathKind, seed: number, congestion: string): Promise<Stage> {
+/** Congestion control of the kernel's TCP over the path, and of bauta's QUIC. */
+export interface Congestion {
+  readonly tcp: string;
+  readonly quic: string;
+}
+
+export async function openStage(kind: PathKind, seed: number, congestion: Congestion): Promise<Stage> {
   const steps: (() => Promise<void>)[] = [];
   let closed: Promise<void> | undefined;
   const closeAll = async (): Promise<void> => {
@@ -52,7 +58,7 @@ export async function openStage(kind: PathKind, seed: number, congestion: string
     const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
     await writeFile(certFile, tls.cert);
     await writeFile(keyFile, tls.key, { mode: 0o600 });
-    const path = await openPath(kind, seed, congestion);
+    const path = await openPath(kind, seed, congestion.tcp);
     steps.push(async () => path[Symbol.asyncDispose]());
     const start = (namespace: string, command: readonly string[]): NamespaceProgram => {
       const program = startIn(namespace, command);
@@ -66,7 +72,11 @@ export async function openStage(kind: PathKind, seed: number, congestion: string
       ...['--listen', `${farAddress}:4433`, '--no-auth', '--open-to-everyone', '--drain-timeout', '1'],
       ...['--cert', certFile, '--key', keyFile, '--state-dir', folder, '--allow-target', `${farAddress}/32`],
     ];
-    const proxy = start(path.far, [process.execPath, bauta, 'proxy', ...proxyOptions, '--json', '-v']);
+    const quicRate = ['--congestion', congestion.quic];
+    const proxy = start(path.far, [
+      ...[process.execPath, bauta, 'proxy', ...proxyOptions, ...quicRate],
+      ...['--json', '-v'],
+    ]);
     const [ports, served] = await Promise.all([targets.next(60), origin.next(60), proxy.next(60)]);
     const quic = Number(String(served['listening']).split(':').at(-1));
     const all = { ...(ports as Record<'tcp' | 'echo' | 'flood' | 'sink', number>), quic };
@@ -88,7 +98,7 @@ export async function openStage(kind: PathKind, seed: number, congestion: string
             `${localPorts.sink}=${target('sink')}`,
           ],
         ];
-        const options = ['--versions', versionNumbers[version], '--json', ...forwards];
+        const options = ['--versions', versionNumbers[version], '--json', ...quicRate, ...forwards];
         const client = startIn(path.near, [process.execPath, bauta, 'client', link, ...options]);
         await client.next(60);
         return client;

@@ -18,7 +18,7 @@ import { serveBench } from './bench-serve.js';
 import { type BenchTarget, givenTarget, startOwnTarget } from './bench-target.js';
 import type { CommandContext, RunCommand } from './command.js';
 import type { OptionValues } from './option-table.js';
-import { readOptionFile, readSeconds, readVersions } from './option-values.js';
+import { readCongestion, readOptionFile, readSeconds, readVersions } from './option-values.js';
 import { usageError } from './parse-arguments.js';
 import { proxyLink } from './proxy-link.js';
 import { tableError } from './report-error.js';
@@ -65,6 +65,7 @@ function readPlan(options: Options) {
     size: readNumber('size', options.size, 1_200, 64, 65_000),
     streams: readNumber('streams', options.streams, 8, 1, 64),
     timeout: readSeconds('timeout', options.timeout, TIMEOUT),
+    congestion: readCongestion(options.congestion),
     /** Undefined: the one that a client would take. */
     versions: options.versions === undefined ? undefined : readVersions(options.versions),
   };
@@ -76,7 +77,7 @@ async function bench(
   { terminal }: CommandContext,
   signal: AbortSignal,
 ): Promise<number> {
-  const { versions, ...wishes } = readPlan(options);
+  const { versions, congestion, ...wishes } = readPlan(options);
   const say = (event: Record<string, unknown>, lines: readonly string[]): void => {
     if (options.json) terminal.out(JSON.stringify(event));
     else for (const line of lines) terminal.out(line);
@@ -88,7 +89,7 @@ async function bench(
   const dial = createProxyDialer({
     access,
     engine() {
-      engine ??= createNativeEngine();
+      engine ??= createNativeEngine({ congestion });
       return engine;
     },
     clock: systemClock,
@@ -99,7 +100,7 @@ async function bench(
   const measure = async (tried: readonly HttpVersion[]): Promise<void> => {
     await using core = await terminal.progress(
       'connecting',
-      connectCore(hop, { versions: tried, timeout: wishes.timeout, signal }),
+      connectCore(hop, { versions: tried, timeout: wishes.timeout, congestion, signal }),
     );
     const { version, remoteAddress } = core.info();
     if (!far) {

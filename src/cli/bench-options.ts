@@ -35,6 +35,12 @@ export const benchTable = {
       help: 'HTTP versions to measure one after the other, from 3, 2 and 1; without it the one a client would take.',
       complete: ['3', '2', '1', '3,2', '2,1', '3,2,1'],
     },
+    {
+      name: 'congestion',
+      value: 'cubic|bbr',
+      complete: ['cubic', 'bbr'],
+      help: 'How fast HTTP/3 sends what goes up: cubic, the default, or bbr for paths that lose packets. What comes down is for the proxy to say.',
+    },
     { name: 'duration', value: 'SECONDS', help: 'For each measurement, 0.5 to 60; default 3.' },
     {
       name: 'rate',

@@ -5,7 +5,7 @@ import { parseAccessLink, redactAccessLink } from '../protocol/access-link.js';
 import { BautaError } from '../protocol/bauta-error.js';
 import { withAcceptingCommand } from './accept-hint.js';
 import type { CommandContext } from './command.js';
-import { readOptionFile, readSeconds, readVersions } from './option-values.js';
+import { readCongestion, readOptionFile, readSeconds, readVersions } from './option-values.js';
 import { usageError } from './parse-arguments.js';
 import { proxyLink } from './proxy-link.js';
 
@@ -17,6 +17,7 @@ export interface LinkOptions {
   readonly versions: string | undefined;
   readonly ca: string | undefined;
   readonly timeout: string | undefined;
+  readonly congestion: string | undefined;
 }
 
 /** The proxies that a command uses. */
@@ -44,6 +45,7 @@ export async function readLinks(
 ): Promise<Links> {
   const versions = readVersions(options.versions);
   const timeout = readSeconds('timeout', options.timeout, TIMEOUT);
+  const congestion = readCongestion(options.congestion);
   const ca =
     options.ca === undefined ? undefined : await readOptionFile('ca', options.ca, 'ERR_CERTIFICATE_FILE');
   if (options.proxy.length > 0 && argument !== undefined) {
@@ -58,7 +60,7 @@ export async function readLinks(
         'connecting to the proxy',
         connectCore(
           links.map((link) => hopOf(link, ca, links.length > 1)),
-          { versions, timeout, signal },
+          { versions, timeout, congestion, signal },
         ),
       ),
     explain(error) {

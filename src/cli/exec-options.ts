@@ -25,6 +25,12 @@ export const execTable = {
       help: 'HTTP versions to try, from 3, 2 and 1; default 3,2,1. Of a chain: for the first proxy.',
       complete: ['3', '2', '1', '3,2', '2,1', '3,2,1'],
     },
+    {
+      name: 'congestion',
+      value: 'cubic|bbr',
+      complete: ['cubic', 'bbr'],
+      help: 'How fast HTTP/3 sends what goes up: cubic, the default, or bbr for paths that lose packets. What comes down is for the proxy to say.',
+    },
     { name: 'ca', value: 'FILE', complete: 'file', help: 'Trust these PEM roots instead of the system’s.' },
     { name: 'timeout', value: 'SECONDS', help: 'For connecting at the start; default 10.' },
     { name: 'verbose', short: 'v', help: 'Tell on standard error what was tried, and of each tunnel.' },

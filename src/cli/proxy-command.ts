@@ -15,7 +15,7 @@ import { defaultShards, selfSigned } from '../quic/native/index.js';
 import type { Hop } from '../upstream/hop.js';
 import type { CommandContext, RunCommand } from './command.js';
 import type { OptionValues } from './option-table.js';
-import { readDataPath, readOptionFile, readSeconds, readShards } from './option-values.js';
+import { readCongestion, readDataPath, readOptionFile, readSeconds, readShards } from './option-values.js';
 import { usageError } from './parse-arguments.js';
 import { announcement, keepLink, nextHopText, serviceLink } from './proxy-announcement.js';
 import { proxyLink } from './proxy-link.js';
@@ -92,6 +92,7 @@ function settingsOf(
     drainTimeout: readSeconds('drain-timeout', options['drain-timeout'], DRAIN_TIMEOUT),
     keyLogFile: options['tls-key-log'],
     dataPath: readDataPath(options['data-path']),
+    congestion: readCongestion(options.congestion),
     shards: readShards(options.shards),
   };
 }

@@ -96,6 +96,12 @@ export const proxyTable = {
       help: 'What moves the payloads of open HTTP/3 tunnels: the engine alone (splice), JavaScript (js), or by their number (auto, the default).',
     },
     {
+      name: 'congestion',
+      value: 'cubic|bbr',
+      complete: ['cubic', 'bbr'],
+      help: 'How fast HTTP/3 sends: as TCP does (cubic, the default), or by what the path turns out to carry (bbr), which is many times faster where packets are lost, and less fair to others.',
+    },
+    {
       name: 'shards',
       value: 'N',
       help: 'Threads that HTTP/3 connections are spread over; default one for each core but one, at most 8.',

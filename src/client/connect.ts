@@ -3,8 +3,9 @@ import { systemClock, systemRandom } from '../clock/system-clock.js';
 import { BautaError } from '../protocol/bauta-error.js';
 import { type ConnectTcpRevision, connectTcpRevisionOf, newestConnectTcp } from '../protocol/connect-tcp.js';
 import type { HttpVersion } from '../protocol/reset-reason.js';
+import { type CongestionControl, isCongestionControl } from '../quic/congestion.js';
 import type { QuicEngine } from '../quic/engine.js';
-import { createNativeEngine } from '../quic/native/index.js';
+import { createNativeEngine, type NativeEngineOptions } from '../quic/native/index.js';
 import { createHttpDriver } from '../upstream/http-driver.js';
 import { groundOnHop } from './chain-ground.js';
 import type { Client } from './client.js';
@@ -34,6 +35,11 @@ export interface ConnectOptions {
   readonly maxConnections?: number;
   /** Milliseconds until a connection must be up, for each hop; default 10,000. */
   readonly timeout?: number;
+  /**
+   * How the rate of HTTP/3 connections is found, for what this side sends; default `cubic`. `bbr` is many times
+   * faster on paths that lose packets, and claims more than its part where it meets others.
+   */
+  readonly congestion?: CongestionControl;
   /** Ends connecting; it has no say over a client that is up. */
   readonly signal?: AbortSignal;
 }
@@ -51,6 +57,12 @@ function tcpChoice(choice: TcpChoice): TcpChoice {
   throw new BautaError('ERR_USAGE', { detail: `tcp is ${choice}` });
 }
 
+function congestionOf(congestion: CongestionControl | undefined): NativeEngineOptions {
+  if (congestion === undefined) return {};
+  if (isCongestionControl(congestion)) return { congestion };
+  throw new BautaError('ERR_USAGE', { detail: `congestion is ${congestion}` });
+}
+
 function revisionOf(token: string): ConnectTcpRevision {
   const revision = connectTcpRevisionOf(token);
   // The final token has no capsules yet.
@@ -59,10 +71,13 @@ function revisionOf(token: string): ConnectTcpRevision {
 }
 
 /** One engine for a client, made when it is first wanted. */
-function lazyEngine(): { readonly get: () => QuicEngine; readonly ground: Ground } {
+function lazyEngine(options: NativeEngineOptions): {
+  readonly get: () => QuicEngine;
+  readonly ground: Ground;
+} {
   let engine: QuicEngine | undefined;
   const get = (): QuicEngine => {
-    engine ??= createNativeEngine();
+    engine ??= createNativeEngine(options);
     return engine;
   };
   return {
@@ -92,7 +107,7 @@ export async function connectCore(
   const versions = options.versions ?? ['h3', 'h2', 'h1'];
   if (versions.length === 0) throw new BautaError('ERR_USAGE', { detail: 'versions is empty' });
   const handshakeTimeout = checked('timeout', options.timeout ?? TIMEOUT, 1);
-  const engine = lazyEngine();
+  const engine = lazyEngine(congestionOf(options.congestion));
   const signal = options.signal ?? new AbortController().signal;
   const shared: Omit<
     ClientParts,

@@ -11,6 +11,7 @@ import { createPasswordStore, type PasswordStore } from '../proxy/password-store
 import type { RunningProxy } from '../proxy/proxy.js';
 import type { TargetLists } from '../proxy/target-rules.js';
 import { parseUsers, readUserFile } from '../proxy/user-file.js';
+import type { CongestionControl } from '../quic/congestion.js';
 import type { DataPath } from '../tunnel/data-path.js';
 import type { Hop } from '../upstream/hop.js';
 import { type GeneratedUser, generatedUser, splitUser } from './generated-user.js';
@@ -45,6 +46,7 @@ export interface ProxyServiceSettings {
   readonly drainTimeout: number;
   readonly keyLogFile: string | undefined;
   readonly dataPath: DataPath;
+  readonly congestion: CongestionControl;
   /** Threads for QUIC connections; undefined: as the machine suggests. */
   readonly shards: number | undefined;
 }
@@ -196,6 +198,7 @@ export async function startProxyService(
     publicAddress: settings.publicAddresses,
     drainTimeout: settings.drainTimeout,
     dataPath: settings.dataPath,
+    congestion: settings.congestion,
     onEvent: parts.event,
     ...(secret === undefined ? {} : { secret }),
     ...(settings.shards === undefined ? {} : { shards: settings.shards }),

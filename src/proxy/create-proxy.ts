@@ -3,6 +3,7 @@ import type { Clock } from '../clock/clock.js';
 import { systemClock } from '../clock/system-clock.js';
 import { BautaError } from '../protocol/bauta-error.js';
 import { defaultTemplates } from '../protocol/template.js';
+import { congestionControls, isCongestionControl } from '../quic/congestion.js';
 import type { QuicEngine } from '../quic/engine.js';
 import type { EngineThread } from '../quic/engine-thread.js';
 import { createNativeEngine, defaultShards, mostShards } from '../quic/native/index.js';
@@ -70,15 +71,23 @@ function whereToListen(options: ProxyOptions): Where {
   return { listen: addresses, certificates: [tls] };
 }
 
-function engineOf({ engine, shards }: ProxyOptions, attached: boolean): QuicEngine {
+function engineOf({ engine, shards, congestion }: ProxyOptions, attached: boolean): QuicEngine {
   if (engine === undefined) {
+    if (congestion !== undefined && !isCongestionControl(congestion)) {
+      throw new BautaError('ERR_USAGE', {
+        detail: `congestion is none of ${congestionControls.join(', ')}`,
+      });
+    }
     if (shards !== undefined && !(Number.isInteger(shards) && shards >= 1 && shards <= mostShards)) {
       throw new BautaError('ERR_USAGE', { detail: `shards is not a number from 1 to ${mostShards}` });
     }
-    return createNativeEngine({ shards: shards ?? (attached ? 1 : defaultShards()) });
+    return createNativeEngine({
+      shards: shards ?? (attached ? 1 : defaultShards()),
+      ...(congestion && { congestion }),
+    });
   }
-  if (shards === undefined) return engine;
-  throw new BautaError('ERR_USAGE', { detail: 'an engine that is given has its own shards' });
+  if (shards === undefined && congestion === undefined) return engine;
+  throw new BautaError('ERR_USAGE', { detail: 'an engine that is given has its own shards and congestion' });
 }
 
 /**

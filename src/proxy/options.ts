@@ -1,4 +1,5 @@
 import type { HttpVersion } from '../protocol/reset-reason.js';
+import type { CongestionControl } from '../quic/congestion.js';
 import type { QuicEngine } from '../quic/engine.js';
 import type { DataPath } from '../tunnel/data-path.js';
 import type { Hop } from '../upstream/hop.js';
@@ -63,6 +64,11 @@ export interface ProxyOptions {
    * the system cannot steer packets to several, one is used, and the event `listening` tells.
    */
   readonly shards?: number;
-  /** A running engine to use, which has its own `shards`; the proxy makes and closes its own otherwise. */
+  /**
+   * How the rate of HTTP/3 connections is found, those of clients and those to next hops; default `cubic`. `bbr` is
+   * many times faster on paths that lose packets, and claims more than its part where it meets others.
+   */
+  readonly congestion?: CongestionControl;
+  /** A running engine to use, which has its own `shards` and `congestion`; the proxy makes and closes its own otherwise. */
   readonly engine?: QuicEngine;
 }

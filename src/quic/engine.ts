@@ -1,4 +1,5 @@
 import type { SocketAddress } from './address.js';
+import type { CongestionControl } from './congestion.js';
 import type { QuicAccept } from './connection.js';
 import type { EngineThread } from './engine-thread.js';
 import type { CertificateAndKey, CertificateProblem, ClientTls, ServerTls } from './tls.js';
@@ -29,6 +30,8 @@ export interface QuicTransportOptions {
    * than a virtual path takes at the start is searched for again every 10 s, as the path may have grown.
    */
   readonly mtuDiscoveryUpTo?: number;
+  /** Default `cubic`, or what the engine was made with. */
+  readonly congestion?: CongestionControl;
 }
 
 /** A packet path that is not an operating-system socket: QUIC inside a tunnel. */

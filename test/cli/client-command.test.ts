@@ -215,6 +215,7 @@ test(
     await fails('ERR_USAGE', [link, '--udp', 'somewhere']);
     await fails('ERR_USAGE', [link, '--udp', '70000=127.0.0.1:9']);
     await fails('ERR_USAGE', [link, '--udp', '0=127.0.0.1:9', '--versions', '4']);
+    await fails('ERR_USAGE', [link, '--congestion', 'reno']);
     await fails('ERR_USAGE', [link, '--sock', '1080']);
     for (const option of ['--mixed', '--socks', '--http-proxy']) {
       const open = await fails('ERR_OPEN_PROXY', [link, option, '0.0.0.0:0', '--open-to-everyone']);

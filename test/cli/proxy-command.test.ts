@@ -221,6 +221,7 @@ test('ERR_USAGE: mistakes on the command line', limit, async () => {
   await refused('ERR_USAGE', ['--no-auth', '--user', 'a:b', '--listen', 'localhost:0']);
   await refused('ERR_USAGE', ['--cert', 'x']);
   await refused('ERR_USAGE', ['--drain-timeout', 'soon']);
+  await refused('ERR_USAGE', ['--congestion', 'reno']);
   await refused('ERR_USAGE', ['--shards', '0']);
   await refused('ERR_USAGE', ['--shards', 'many']);
   await refused('ERR_USAGE', ['extra']);

@@ -5,6 +5,7 @@ import { connect, connectCore } from '../../src/client/connect.js';
 import type { DatagramInfo, UdpTunnel } from '../../src/client/udp-tunnel.js';
 import { BautaError } from '../../src/protocol/bauta-error.js';
 import type { ErrorCode } from '../../src/protocol/failures.js';
+import type { CongestionControl } from '../../src/quic/congestion.js';
 import { startEcho } from './echo-server.js';
 import { slowClock } from './slow-clock.js';
 import { startTestProxy } from './test-proxy.js';
@@ -251,6 +252,8 @@ test('ERR_USAGE: options that cannot be meant', limit, async () => {
   await assert.rejects(connect(link, { versions: [] }), code('ERR_USAGE'));
   await assert.rejects(connect(link, { timeout: 0 }), code('ERR_USAGE'));
   await assert.rejects(connect(link, { maxConnections: 0.5 }), code('ERR_USAGE'));
+  const congestion = 'reno' as CongestionControl;
+  await assert.rejects(connect(link, { congestion }), code('ERR_USAGE'));
   await assert.rejects(connect({ url: link, pin: ['sha1-x'] }), code('ERR_USAGE'));
   await assert.rejects(connect({ url: `${link}#pin=sha256-${'A'.repeat(43)}`, ca: 'x' }), code('ERR_USAGE'));
   await assert.rejects(connect({ url: link, cert: 'x' }), code('ERR_USAGE'));

@@ -6,6 +6,7 @@ import type { HttpClientConnection } from '../../src/http/connection.js';
 import { dialH3 } from '../../src/http/h3/client.js';
 import { createProxy } from '../../src/proxy/create-proxy.js';
 import type { RunningProxy } from '../../src/proxy/proxy.js';
+import type { CongestionControl } from '../../src/quic/congestion.js';
 import { createNativeEngine, selfSigned } from '../../src/quic/native/index.js';
 import { type Nat, startNat } from '../faults/nat.js';
 import { type AskedTcp, askTcp, classic } from './ask-tcp.js';
@@ -132,13 +133,20 @@ describe('a proxy on four shards', limit, () => {
     }
   });
 
-  test('ERR_USAGE: a number that cannot be, or an engine that has its own', limit, async () => {
-    for (const shards of [0, 1.5, 65]) await assert.rejects(startProxy({ shards }), { code: 'ERR_USAGE' });
-    const engine = createNativeEngine();
-    const options = { listen: '127.0.0.1:0', tls: certificate, authenticate: 'anyone' } as const;
-    await assert.rejects(createProxy({ ...options, engine, shards: 2 }), { code: 'ERR_USAGE' });
-    await engine.close();
-  });
+  test(
+    'ERR_USAGE: a number or a congestion control that there cannot be, or an engine that has its own',
+    limit,
+    async () => {
+      for (const shards of [0, 1.5, 65]) await assert.rejects(startProxy({ shards }), { code: 'ERR_USAGE' });
+      const congestion = 'reno' as CongestionControl;
+      await assert.rejects(startProxy({ congestion }), { code: 'ERR_USAGE' });
+      const engine = createNativeEngine();
+      const options = { listen: '127.0.0.1:0', tls: certificate, authenticate: 'anyone' } as const;
+      await assert.rejects(createProxy({ ...options, engine, shards: 2 }), { code: 'ERR_USAGE' });
+      await assert.rejects(createProxy({ ...options, engine, congestion: 'bbr' }), { code: 'ERR_USAGE' });
+      await engine.close();
+    },
+  );
 });
 
 describe('connections of one shard', limit, () => {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use napi_derive::napi;
-use quinn_proto::congestion::CubicConfig;
+use quinn_proto::congestion::{BbrConfig, ControllerFactory, CubicConfig};
 use quinn_proto::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 use crate::quic::datagram::{DatagramQueue, INNER_QUEUE};
@@ -28,6 +28,8 @@ pub struct TransportSettings {
     pub datagram_max_age: Option<f64>,
     pub initial_mtu: Option<f64>,
     pub mtu_discovery_up_to: Option<f64>,
+    /// `cubic` or `bbr`.
+    pub congestion: Option<String>,
 }
 
 /// A path that may come to carry more is tried this often; it costs a few packets. Any other too, if less
@@ -69,6 +71,14 @@ pub fn milliseconds(value: f64) -> Duration {
     Duration::from_micros((value.clamp(0.0, LONGEST) * 1000.0) as u64)
 }
 
+fn congestion_of(name: Option<&str>) -> Result<Arc<dyn ControllerFactory + Send + Sync>, String> {
+    match name {
+        None | Some("cubic") => Ok(Arc::new(CubicConfig::default())),
+        Some("bbr") => Ok(Arc::new(BbrConfig::default())),
+        Some(other) => Err(format!("{other} is no congestion control")),
+    }
+}
+
 impl Transport {
     /// `ceiling` is the largest packet that a virtual path takes now.
     pub fn new(settings: &TransportSettings, ceiling: Option<u16>) -> Result<Self, String> {
@@ -104,6 +114,7 @@ impl Transport {
                 });
             discovery
         });
+        let congestion = congestion_of(settings.congestion.as_deref())?;
         let streams = varint(settings.max_bidirectional_streams, 1024);
         let with_streams = |streams: VarInt| {
             let mut config = TransportConfig::default();
@@ -119,7 +130,7 @@ impl Transport {
                 .datagram_send_buffer_size(INNER_QUEUE)
                 .initial_mtu(initial)
                 .mtu_discovery_config(discovery.clone())
-                .congestion_controller_factory(Arc::new(CubicConfig::default()));
+                .congestion_controller_factory(congestion.clone());
             Arc::new(config)
         };
         Ok(Self {

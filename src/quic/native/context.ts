@@ -1,5 +1,6 @@
 import type { NumberTable } from '../../tables/number-table.js';
 import type { SocketAddress } from '../address.js';
+import type { CongestionControl } from '../congestion.js';
 import type { EngineThread } from '../engine-thread.js';
 import type { SharedRoom } from '../write-gauge.js';
 import type { Arena } from './arena.js';
@@ -32,6 +33,8 @@ export interface EngineContext {
   nextTcp: number;
   /** Shared by the writes of all streams and TCP sockets. */
   readonly writeRoom: SharedRoom;
+  /** Of QUIC connections that say nothing else. */
+  readonly congestion: CongestionControl;
   readonly addresses: (SocketAddress | undefined)[];
   /** Joined connections, by numbers that are not used again for long. */
   readonly joins: Map<number, NativeJoin>;

@@ -1,4 +1,5 @@
 import { NumberTable } from '../../tables/number-table.js';
+import type { CongestionControl } from '../congestion.js';
 import type { QuicEngine } from '../engine.js';
 import type { EngineThread } from '../engine-thread.js';
 import { createSharedRoom, type SharedRoom } from '../write-gauge.js';
@@ -51,6 +52,8 @@ export interface NativeEngineOptions {
    * connection ids; where the system cannot do that, listeners use one (`QuicListener.shards`).
    */
   readonly shards?: number;
+  /** Of connections that say nothing else; default `cubic`. */
+  readonly congestion?: CongestionControl;
 }
 
 /**
@@ -58,27 +61,32 @@ export interface NativeEngineOptions {
  * for a number of shards that there cannot be. The process stays alive while the engine has listeners,
  * connections or sockets.
  */
-export function createNativeEngine({ shards = 1 }: NativeEngineOptions = {}): QuicEngine {
+export function createNativeEngine({
+  shards = 1,
+  congestion = 'cubic',
+}: NativeEngineOptions = {}): QuicEngine {
   if (!Number.isInteger(shards) || shards < 1 || shards > mostShards) {
     throw new RangeError(`${shards} is not a number of shards from 1 to ${mostShards}`);
   }
   const binding = loadBinding();
   const writeRoom = createSharedRoom();
-  const first = createShard(binding, writeRoom, 0, shards);
+  const common = { binding, writeRoom, shards, congestion };
+  const first = createShard(common, 0);
   if (shards === 1) return first;
-  const others = Array.from({ length: shards - 1 }, (_, index) =>
-    createShard(binding, writeRoom, index + 1, shards),
-  );
+  const others = Array.from({ length: shards - 1 }, (_, index) => createShard(common, index + 1));
   return joinShards(binding, [first, ...others]);
 }
 
-/** One engine with a thread of its own, and its number among how many. */
-function createShard(
-  binding: NativeBinding,
-  writeRoom: SharedRoom,
-  index: number,
-  shards: number,
-): EngineShard {
+/** What all shards of an engine have. */
+interface Common {
+  readonly binding: NativeBinding;
+  readonly writeRoom: SharedRoom;
+  readonly shards: number;
+  readonly congestion: CongestionControl;
+}
+
+/** One engine with a thread of its own, and its number among them. */
+function createShard({ binding, writeRoom, shards, congestion }: Common, index: number): EngineShard {
   const arena = createArena();
   let held = 0;
   let holds = true;
@@ -113,6 +121,7 @@ function createShard(
     tcpListeners: new Map(),
     nextTcp: 2,
     writeRoom,
+    congestion,
     addresses: [],
     joins: new Map(),
     nextJoin: 0,

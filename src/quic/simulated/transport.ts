@@ -4,7 +4,7 @@ import type { QuicTransportOptions } from '../engine.js';
  * Transport settings with every default filled in. `sendWindow` means nothing here: the simulated network
  * never forgets what is to be sent again, so it needs no buffer for it.
  */
-export type Transport = Required<Omit<QuicTransportOptions, 'keepAlive'>> &
+export type Transport = Required<Omit<QuicTransportOptions, 'keepAlive' | 'congestion'>> &
   Pick<QuicTransportOptions, 'keepAlive'>;
 
 const defaults: Transport = {
