@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { after, describe, test } from 'node:test';
-import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { QuicConnection } from '../../src/quic/connection.js';
 import type { DatagramSplice } from '../../src/quic/datagram-splice.js';
 import { createNativeEngine } from '../../src/quic/native/index.js';
 import type { UdpSocket } from '../../src/quic/udp-socket.js';
+import { inNamespace } from './in-namespace.js';
 import { connectPair, delay, type Pair, type PairOptions, until } from './pair.js';
 
-const run = promisify(execFile);
 const engine = createNativeEngine();
 after(() => engine.close());
 const limit = { timeout: 120_000 };
@@ -219,24 +216,15 @@ describe('a splice of datagrams and a socket', () => {
   });
 
   test('DF is set: what the path to the target does not take is counted for each', limit, async (context) => {
-    const [setup, program] = [
+    const told = await inNamespace(
       'ip link set lo up && ip route add local 127.0.0.9/32 dev lo table local mtu 1000',
-      fileURLToPath(new URL('narrow-path.js', import.meta.url)),
-    ];
-    const namespace = ['--net', 'sh', '-c'];
-    const possible = await run('unshare', [...namespace, setup]).then(
-      () => true,
-      () => false,
+      'narrow-path.js',
     );
-    if (!possible) {
+    if (told === undefined) {
       context.skip('no network namespace can be made here');
       return;
     }
-    const shell = `${setup} && exec "$0" "$1"`;
-    const { stdout } = await run('unshare', [...namespace, shell, process.execPath, program], {
-      timeout: 20_000,
-    });
-    assert.deepEqual(JSON.parse(stdout), {
+    assert.deepEqual(told, {
       arrived: [500, 500, 600, 700],
       problems: [],
       droppedInTooLarge: 6,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use quinn_proto::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 
 use crate::command::{Command, Connect, Listen};
-use crate::driver::{Driver, WAKER};
+use crate::driver::{Driver, WAKER, room};
 use crate::quic::secret::Secret;
 use crate::quic::settings::{Transport, TransportSettings};
 use crate::quic::shard::{Group, Shard};
@@ -267,4 +267,40 @@ fn operations_on_what_is_gone_do_nothing() {
         driver.shutting_down,
         "the one operation that needs nothing was carried out"
     );
+}
+
+/// Whether the kernel tells of room at the endpoint.
+fn told_of_room(driver: &mut Driver) -> bool {
+    let mut events = mio::Events::with_capacity(8);
+    driver
+        .poll
+        .poll(&mut events, Some(Duration::from_millis(20)))
+        .expect("a wait");
+    events.iter().any(mio::event::Event::is_writable)
+}
+
+#[test]
+fn the_kernel_tells_of_room_only_where_it_is_waited_for() {
+    let peer = std::net::UdpSocket::bind("127.0.0.1:0").expect("a socket");
+    peer.set_read_timeout(Some(Duration::from_secs(10)))
+        .expect("a time limit");
+    let mut driver = driver();
+    let Command::Connect(mut command) = connect(0) else {
+        unreachable!("it is what was made");
+    };
+    command.virtual_local = None;
+    command.remote = peer.local_addr().expect("an address");
+    driver.command(Command::Connect(command));
+    driver.transmit();
+    assert!(peer.recv(&mut [0; 2_000]).is_ok(), "its first packet left");
+    assert!(!told_of_room(&mut driver));
+
+    blocked(&mut driver);
+    let endpoint = driver.endpoints[0].as_ref().expect("there");
+    assert!(room::await_room(driver.poll.registry(), endpoint));
+    assert!(told_of_room(&mut driver));
+    driver.endpoint_writable(0);
+    let endpoint = driver.endpoints[0].as_ref().expect("there");
+    assert!(endpoint.blocked.is_none(), "what waited left");
+    assert!(!told_of_room(&mut driver));
 }
