@@ -144,18 +144,20 @@ describe('the examples of the README', { ...options, timeout: 600_000 }, () => {
     assert.equal(stdout, 'a page at /');
   });
 
-  test('bauta client: client', options, async () => {
-    // Another program of this machine may have port 1080.
-    const stop = await start('client', /SOCKS5 and HTTP proxy/, ' --mixed localhost:0');
-    assert.deepEqual(await stop(), [0, null]);
-  });
+  for (const name of ['client', 'lossy']) {
+    test(`bauta client: ${name}`, options, async () => {
+      // Another program of this machine may have port 1080.
+      const stop = await start(name, /SOCKS5 and HTTP proxy/, ' --mixed localhost:0');
+      assert.deepEqual(await stop(), [0, null]);
+    });
+  }
 
   test('bauta client: ports', options, async () => {
     const stop = await start('ports', /SOCKS5 proxy[\s\S]*leads to 127\.0\.0\.1/);
     assert.deepEqual(await stop(), [0, null]);
   });
 
-  for (const name of ['server', 'certificate', 'relay']) {
+  for (const name of ['server', 'certificate', 'relay', 'bbr']) {
     test(`bauta proxy: ${name}`, options, async () => {
       const stop = await start(name, /listening on[^\n]*\n[\s\S]*link +https:/);
       assert.deepEqual(await stop(), [0, null]);
