@@ -5,18 +5,23 @@ import { seeded } from '../faults/seeded.js';
 /** A forwarder of UDP on 127.0.0.1 whose packets take 10 ms each way, and one in fifty does not arrive. */
 export interface LossyPath extends AsyncDisposable {
   readonly port: number;
-  /** The most bytes that were on their way at once, since a number of packets had passed. */
-  readonly most: { readonly up: number; readonly down: number };
+  /** Bytes on their way when a large packet came, the mean of all but the first of these. */
+  readonly underWay: { readonly up: number; readonly down: number };
 }
 
 const DELAY = 10;
-const SETTLED = 300;
+/** Acknowledgements are smaller. */
+const LARGE = 1_000;
+/** With so many it begins in the same way, whatever the congestion control. */
+const BEGINNING = 200;
 
 interface Direction {
-  packets: number;
   onTheWay: number;
-  most: number;
+  large: number;
+  sum: number;
 }
+
+const mean = ({ large, sum }: Direction): number => Math.round(sum / Math.max(1, large - BEGINNING));
 
 async function bound(): Promise<Socket> {
   const socket = createSocket({ type: 'udp4', recvBufferSize: 1 << 20 });
@@ -29,16 +34,15 @@ async function bound(): Promise<Socket> {
 export async function startLossyPath(port: number): Promise<LossyPath> {
   const [inner, outer] = [await bound(), await bound()];
   const [up, down] = [
-    { packets: 0, onTheWay: 0, most: 0 },
-    { packets: 0, onTheWay: 0, most: 0 },
+    { onTheWay: 0, large: 0, sum: 0 },
+    { onTheWay: 0, large: 0, sum: 0 },
   ];
   const random = seeded(11);
   let client = 0;
   let open = true;
   const carry = (direction: Direction, packet: Buffer, send: () => void): void => {
-    direction.packets++;
     direction.onTheWay += packet.length;
-    if (direction.packets > SETTLED) direction.most = Math.max(direction.most, direction.onTheWay);
+    if (packet.length > LARGE && ++direction.large > BEGINNING) direction.sum += direction.onTheWay;
     const lost = random.below(50) === 0;
     setTimeout(() => {
       direction.onTheWay -= packet.length;
@@ -52,8 +56,8 @@ export async function startLossyPath(port: number): Promise<LossyPath> {
   outer.on('message', (packet) => carry(down, packet, () => inner.send(packet, client, '127.0.0.1')));
   return {
     port: inner.address().port,
-    get most() {
-      return { up: up.most, down: down.most };
+    get underWay() {
+      return { up: mean(up), down: mean(down) };
     },
     async [Symbol.asyncDispose]() {
       open = false;
