@@ -72,11 +72,8 @@ export async function openStage(kind: PathKind, seed: number, congestion: Conges
       ...['--listen', `${farAddress}:4433`, '--no-auth', '--open-to-everyone', '--drain-timeout', '1'],
       ...['--cert', certFile, '--key', keyFile, '--state-dir', folder, '--allow-target', `${farAddress}/32`],
     ];
-    const quicRate = ['--congestion', congestion.quic];
-    const proxy = start(path.far, [
-      ...[process.execPath, bauta, 'proxy', ...proxyOptions, ...quicRate],
-      ...['--json', '-v'],
-    ]);
+    const common = ['--congestion', congestion.quic, '--json'];
+    const proxy = start(path.far, [process.execPath, bauta, 'proxy', ...proxyOptions, ...common, '-v']);
     const [ports, served] = await Promise.all([targets.next(60), origin.next(60), proxy.next(60)]);
     const quic = Number(String(served['listening']).split(':').at(-1));
     const all = { ...(ports as Record<'tcp' | 'echo' | 'flood' | 'sink', number>), quic };
@@ -98,7 +95,7 @@ export async function openStage(kind: PathKind, seed: number, congestion: Conges
             `${localPorts.sink}=${target('sink')}`,
           ],
         ];
-        const options = ['--versions', versionNumbers[version], '--json', ...quicRate, ...forwards];
+        const options = ['--versions', versionNumbers[version], ...common, ...forwards];
         const client = startIn(path.near, [process.execPath, bauta, 'client', link, ...options]);
         await client.next(60);
         return client;

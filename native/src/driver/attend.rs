@@ -235,7 +235,7 @@ impl Driver {
             ) {
                 Ok(()) => {}
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    if room::await_room(self.poll.registry(), endpoint) {
+                    if room::watch_endpoint(self.poll.registry(), endpoint, true) {
                         endpoint.blocked = Some((transmit, bytes.to_vec()));
                     }
                 }
@@ -327,7 +327,7 @@ impl Driver {
                 endpoint.blocked = Some((transmit, bytes));
                 return;
             }
-            room::has_room(self.poll.registry(), endpoint);
+            room::watch_endpoint(self.poll.registry(), endpoint, false);
         }
         for index in std::mem::take(&mut endpoint.waiting) {
             if let Some(Some(connection)) = self.connections.get_mut(index as usize) {

@@ -14,10 +14,11 @@ use crate::quic::endpoint::Endpoint;
 use crate::quic::packet_path::PacketPath;
 use crate::udp::target::TargetSocket;
 
+const ROOM_TOO: Interest = Interest::READABLE.add(Interest::WRITABLE);
 #[cfg(unix)]
 const WATCHED: Interest = Interest::READABLE;
 #[cfg(not(unix))]
-const WATCHED: Interest = Interest::READABLE.add(Interest::WRITABLE);
+const WATCHED: Interest = ROOM_TOO;
 
 pub(super) fn register(
     registry: &Registry,
@@ -29,10 +30,11 @@ pub(super) fn register(
 
 /// True when it is so.
 #[cfg(unix)]
-fn watch(registry: &Registry, socket: &UdpSocket, about: Source, interest: Interest) -> bool {
+fn watch(registry: &Registry, socket: &UdpSocket, about: Source, room: bool) -> bool {
     use std::os::fd::AsRawFd;
     let fd = socket.as_raw_fd();
     let mut source = mio::unix::SourceFd(&fd);
+    let interest = if room { ROOM_TOO } else { WATCHED };
     registry
         .reregister(&mut source, about.token(), interest)
         .is_ok()
@@ -40,34 +42,17 @@ fn watch(registry: &Registry, socket: &UdpSocket, about: Source, interest: Inter
 
 /// Told of anyway.
 #[cfg(not(unix))]
-fn watch(_: &Registry, _: &UdpSocket, _: Source, _: Interest) -> bool {
+fn watch(_: &Registry, _: &UdpSocket, _: Source, _: bool) -> bool {
     true
 }
 
-/// What the kernel had no room for waits until it has, or is lost if that cannot be found out.
-pub(super) fn await_room(registry: &Registry, endpoint: &Endpoint) -> bool {
+/// Whether the kernel tells of room at the endpoint's socket, which a tunnel has not. What the kernel had no room
+/// for waits until then, or is lost if that cannot be; where it goes on telling, that costs a wake-up.
+pub(super) fn watch_endpoint(registry: &Registry, endpoint: &Endpoint, full: bool) -> bool {
     let PacketPath::Socket(os) = &endpoint.path else {
         return false;
     };
-    let about = Source::Endpoint(endpoint.index);
-    watch(
-        registry,
-        &os.socket,
-        about,
-        Interest::READABLE | Interest::WRITABLE,
-    )
-}
-
-pub(super) fn has_room(registry: &Registry, endpoint: &Endpoint) {
-    if let PacketPath::Socket(os) = &endpoint.path {
-        // Where it fails, it is told of room once more than it needs.
-        let _ = watch(
-            registry,
-            &os.socket,
-            Source::Endpoint(endpoint.index),
-            WATCHED,
-        );
-    }
+    watch(registry, &os.socket, Source::Endpoint(endpoint.index), full)
 }
 
 /// After a flush: the same for the socket of a target.
@@ -76,12 +61,7 @@ pub(super) fn watch_target(registry: &Registry, index: u32, socket: &mut TargetS
     if full == socket.watched_for_room {
         return;
     }
-    let interest = if full {
-        Interest::READABLE | Interest::WRITABLE
-    } else {
-        WATCHED
-    };
-    if watch(registry, &socket.os.socket, Source::Socket(index), interest) {
+    if watch(registry, &socket.os.socket, Source::Socket(index), full) {
         socket.watched_for_room = full;
     } else if full {
         // It is tried again with the next packet.

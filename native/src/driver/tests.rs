@@ -297,7 +297,7 @@ fn the_kernel_tells_of_room_only_where_it_is_waited_for() {
 
     blocked(&mut driver);
     let endpoint = driver.endpoints[0].as_ref().expect("there");
-    assert!(room::await_room(driver.poll.registry(), endpoint));
+    assert!(room::watch_endpoint(driver.poll.registry(), endpoint, true));
     assert!(told_of_room(&mut driver));
     driver.endpoint_writable(0);
     let endpoint = driver.endpoints[0].as_ref().expect("there");
