@@ -8,6 +8,7 @@ import { BautaError } from '../protocol/bauta-error.js';
 import { failures } from '../protocol/failures.js';
 import type { HttpVersion } from '../protocol/reset-reason.js';
 import { formatTarget } from '../protocol/target.js';
+import { congestionControl } from '../quic/congestion.js';
 import type { QuicEngine } from '../quic/engine.js';
 import { createNativeEngine } from '../quic/native/index.js';
 import { withAcceptingCommand } from './accept-hint.js';
@@ -18,7 +19,7 @@ import { serveBench } from './bench-serve.js';
 import { type BenchTarget, givenTarget, startOwnTarget } from './bench-target.js';
 import type { CommandContext, RunCommand } from './command.js';
 import type { OptionValues } from './option-table.js';
-import { readCongestion, readOptionFile, readSeconds, readVersions } from './option-values.js';
+import { readOptionFile, readSeconds, readVersions } from './option-values.js';
 import { usageError } from './parse-arguments.js';
 import { proxyLink } from './proxy-link.js';
 import { tableError } from './report-error.js';
@@ -65,7 +66,7 @@ function readPlan(options: Options) {
     size: readNumber('size', options.size, 1_200, 64, 65_000),
     streams: readNumber('streams', options.streams, 8, 1, 64),
     timeout: readSeconds('timeout', options.timeout, TIMEOUT),
-    congestion: readCongestion(options.congestion),
+    congestion: congestionControl(options.congestion, '--congestion'),
     /** Undefined: the one that a client would take. */
     versions: options.versions === undefined ? undefined : readVersions(options.versions),
   };

@@ -1,16 +1,11 @@
+import { caOption, congestionOption, linkPositional } from './link-options.js';
 import type { CommandTable } from './option-table.js';
 
 /** Everything that `bauta bench` can be told. */
 export const benchTable = {
   name: 'bench',
   summary: "Speed through a proxy, any vendor's: set-up time, UDP, TCP",
-  positionals: [
-    {
-      name: 'LINK',
-      optional: true,
-      help: 'Access link of the proxy; - reads it from standard input; default is BAUTA_PROXY.',
-    },
-  ],
+  positionals: [linkPositional],
   options: [
     {
       name: 'serve',
@@ -35,12 +30,7 @@ export const benchTable = {
       help: 'HTTP versions to measure one after the other, from 3, 2 and 1; without it the one a client would take.',
       complete: ['3', '2', '1', '3,2', '2,1', '3,2,1'],
     },
-    {
-      name: 'congestion',
-      value: 'cubic|bbr',
-      complete: ['cubic', 'bbr'],
-      help: 'How fast HTTP/3 sends what goes up: cubic, the default, or bbr for paths that lose packets. What comes down is for the proxy to say.',
-    },
+    congestionOption,
     { name: 'duration', value: 'SECONDS', help: 'For each measurement, 0.5 to 60; default 3.' },
     {
       name: 'rate',
@@ -53,7 +43,7 @@ export const benchTable = {
       help: 'Of a datagram, 64 to 65000; default 1200, less if the tunnel says so.',
     },
     { name: 'streams', value: 'NUMBER', help: 'TCP streams besides a single one, 1 to 64; default 8.' },
-    { name: 'ca', value: 'FILE', complete: 'file', help: 'Trust these PEM roots instead of the system’s.' },
+    caOption,
     { name: 'timeout', value: 'SECONDS', help: 'For connecting and for opening a tunnel; default 10.' },
     { name: 'json', help: 'Print one JSON object a line.' },
   ],

@@ -1,16 +1,11 @@
+import { caOption, congestionOption, linkPositional } from './link-options.js';
 import type { CommandTable } from './option-table.js';
 
 /** Everything that `bauta client` can be told. */
 export const clientTable = {
   name: 'client',
   summary: 'Local SOCKS5 and HTTP proxies, and local ports that lead to one target, through a proxy',
-  positionals: [
-    {
-      name: 'LINK',
-      optional: true,
-      help: 'Access link of the proxy; - reads it from standard input; default is BAUTA_PROXY.',
-    },
-  ],
+  positionals: [linkPositional],
   options: [
     {
       name: 'proxy',
@@ -63,13 +58,8 @@ export const clientTable = {
       help: 'HTTP versions to try, from 3, 2 and 1; default 3,2,1. Of a chain: for the first proxy.',
       complete: ['3', '2', '1', '3,2', '2,1', '3,2,1'],
     },
-    {
-      name: 'congestion',
-      value: 'cubic|bbr',
-      complete: ['cubic', 'bbr'],
-      help: 'How fast HTTP/3 sends what goes up: cubic, the default, or bbr for paths that lose packets. What comes down is for the proxy to say.',
-    },
-    { name: 'ca', value: 'FILE', complete: 'file', help: 'Trust these PEM roots instead of the system’s.' },
+    congestionOption,
+    caOption,
     { name: 'timeout', value: 'SECONDS', help: 'For connecting at the start; default 10.' },
     { name: 'verbose', short: 'v', help: 'Tell what was tried, what won and why, and of each local peer.' },
     { name: 'json', help: 'Print one JSON object a line; the first is {"event":"ready",...}.' },

@@ -3,9 +3,10 @@ import { connectCore } from '../client/connect.js';
 import type { Hop } from '../client/hop.js';
 import { parseAccessLink, redactAccessLink } from '../protocol/access-link.js';
 import { BautaError } from '../protocol/bauta-error.js';
+import { congestionControl } from '../quic/congestion.js';
 import { withAcceptingCommand } from './accept-hint.js';
 import type { CommandContext } from './command.js';
-import { readCongestion, readOptionFile, readSeconds, readVersions } from './option-values.js';
+import { readOptionFile, readSeconds, readVersions } from './option-values.js';
 import { usageError } from './parse-arguments.js';
 import { proxyLink } from './proxy-link.js';
 
@@ -45,7 +46,7 @@ export async function readLinks(
 ): Promise<Links> {
   const versions = readVersions(options.versions);
   const timeout = readSeconds('timeout', options.timeout, TIMEOUT);
-  const congestion = readCongestion(options.congestion);
+  const congestion = congestionControl(options.congestion, '--congestion');
   const ca =
     options.ca === undefined ? undefined : await readOptionFile('ca', options.ca, 'ERR_CERTIFICATE_FILE');
   if (options.proxy.length > 0 && argument !== undefined) {

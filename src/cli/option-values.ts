@@ -2,7 +2,6 @@ import { readFile } from 'node:fs/promises';
 import { BautaError } from '../protocol/bauta-error.js';
 import type { ErrorCode } from '../protocol/failures.js';
 import type { HttpVersion } from '../protocol/reset-reason.js';
-import { type CongestionControl, congestionControls, isCongestionControl } from '../quic/congestion.js';
 import { mostShards } from '../quic/native/index.js';
 import type { DataPath } from '../tunnel/data-path.js';
 import { usageError } from './parse-arguments.js';
@@ -29,13 +28,6 @@ export function readDataPath(text: string | undefined): DataPath {
     default:
       throw usageError(`--data-path ${text} is not auto, js or splice`);
   }
-}
-
-/** Reads how rates are found. Throws `ERR_USAGE`. */
-export function readCongestion(text: string | undefined): CongestionControl {
-  if (text === undefined) return 'cubic';
-  if (isCongestionControl(text)) return text;
-  throw usageError(`--congestion ${text} is none of ${congestionControls.join(', ')}`);
 }
 
 /** Reads a number of threads. Throws `ERR_USAGE`. */

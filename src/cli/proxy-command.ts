@@ -11,11 +11,12 @@ import { failures } from '../protocol/failures.js';
 import { formatHostPort } from '../protocol/target.js';
 import { explainTarget } from '../proxy/explain-target.js';
 import { parseUsers } from '../proxy/user-file.js';
+import { congestionControl } from '../quic/congestion.js';
 import { defaultShards, selfSigned } from '../quic/native/index.js';
 import type { Hop } from '../upstream/hop.js';
 import type { CommandContext, RunCommand } from './command.js';
 import type { OptionValues } from './option-table.js';
-import { readCongestion, readDataPath, readOptionFile, readSeconds, readShards } from './option-values.js';
+import { readDataPath, readOptionFile, readSeconds, readShards } from './option-values.js';
 import { usageError } from './parse-arguments.js';
 import { announcement, keepLink, nextHopText, serviceLink } from './proxy-announcement.js';
 import { proxyLink } from './proxy-link.js';
@@ -92,7 +93,7 @@ function settingsOf(
     drainTimeout: readSeconds('drain-timeout', options['drain-timeout'], DRAIN_TIMEOUT),
     keyLogFile: options['tls-key-log'],
     dataPath: readDataPath(options['data-path']),
-    congestion: readCongestion(options.congestion),
+    congestion: congestionControl(options.congestion, '--congestion'),
     shards: readShards(options.shards),
   };
 }

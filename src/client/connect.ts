@@ -3,7 +3,7 @@ import { systemClock, systemRandom } from '../clock/system-clock.js';
 import { BautaError } from '../protocol/bauta-error.js';
 import { type ConnectTcpRevision, connectTcpRevisionOf, newestConnectTcp } from '../protocol/connect-tcp.js';
 import type { HttpVersion } from '../protocol/reset-reason.js';
-import { type CongestionControl, isCongestionControl } from '../quic/congestion.js';
+import { type CongestionControl, congestionControl } from '../quic/congestion.js';
 import type { QuicEngine } from '../quic/engine.js';
 import { createNativeEngine, type NativeEngineOptions } from '../quic/native/index.js';
 import { createHttpDriver } from '../upstream/http-driver.js';
@@ -57,12 +57,6 @@ function tcpChoice(choice: TcpChoice): TcpChoice {
   throw new BautaError('ERR_USAGE', { detail: `tcp is ${choice}` });
 }
 
-function congestionOf(congestion: CongestionControl | undefined): NativeEngineOptions {
-  if (congestion === undefined) return {};
-  if (isCongestionControl(congestion)) return { congestion };
-  throw new BautaError('ERR_USAGE', { detail: `congestion is ${congestion}` });
-}
-
 function revisionOf(token: string): ConnectTcpRevision {
   const revision = connectTcpRevisionOf(token);
   // The final token has no capsules yet.
@@ -107,7 +101,7 @@ export async function connectCore(
   const versions = options.versions ?? ['h3', 'h2', 'h1'];
   if (versions.length === 0) throw new BautaError('ERR_USAGE', { detail: 'versions is empty' });
   const handshakeTimeout = checked('timeout', options.timeout ?? TIMEOUT, 1);
-  const engine = lazyEngine(congestionOf(options.congestion));
+  const engine = lazyEngine({ congestion: congestionControl(options.congestion) });
   const signal = options.signal ?? new AbortController().signal;
   const shared: Omit<
     ClientParts,

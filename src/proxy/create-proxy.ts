@@ -3,7 +3,7 @@ import type { Clock } from '../clock/clock.js';
 import { systemClock } from '../clock/system-clock.js';
 import { BautaError } from '../protocol/bauta-error.js';
 import { defaultTemplates } from '../protocol/template.js';
-import { congestionControls, isCongestionControl } from '../quic/congestion.js';
+import { congestionControl } from '../quic/congestion.js';
 import type { QuicEngine } from '../quic/engine.js';
 import type { EngineThread } from '../quic/engine-thread.js';
 import { createNativeEngine, defaultShards, mostShards } from '../quic/native/index.js';
@@ -73,17 +73,12 @@ function whereToListen(options: ProxyOptions): Where {
 
 function engineOf({ engine, shards, congestion }: ProxyOptions, attached: boolean): QuicEngine {
   if (engine === undefined) {
-    if (congestion !== undefined && !isCongestionControl(congestion)) {
-      throw new BautaError('ERR_USAGE', {
-        detail: `congestion is none of ${congestionControls.join(', ')}`,
-      });
-    }
     if (shards !== undefined && !(Number.isInteger(shards) && shards >= 1 && shards <= mostShards)) {
       throw new BautaError('ERR_USAGE', { detail: `shards is not a number from 1 to ${mostShards}` });
     }
     return createNativeEngine({
       shards: shards ?? (attached ? 1 : defaultShards()),
-      ...(congestion && { congestion }),
+      congestion: congestionControl(congestion),
     });
   }
   if (shards === undefined && congestion === undefined) return engine;

@@ -1,16 +1,11 @@
+import { caOption, linkPositional } from '../link-options.js';
 import type { CommandTable } from '../option-table.js';
 
 /** Everything that `bauta doctor` can be told. */
 export const doctorTable = {
   name: 'doctor',
   summary: "What works through a proxy from here and why not; any vendor's proxy",
-  positionals: [
-    {
-      name: 'LINK',
-      optional: true,
-      help: 'Access link of the proxy; - reads it from standard input; default is BAUTA_PROXY.',
-    },
-  ],
+  positionals: [linkPositional],
   options: [
     { name: 'target', value: 'HOST:PORT', help: 'Open a UDP and a TCP tunnel to this target too.' },
     {
@@ -19,7 +14,7 @@ export const doctorTable = {
       help: 'HTTP versions to look at, from 3, 2 and 1; default 3,2,1.',
       complete: ['3', '2', '1', '3,2', '2,1', '3,2,1'],
     },
-    { name: 'ca', value: 'FILE', complete: 'file', help: 'Trust these PEM roots instead of the system’s.' },
+    caOption,
     { name: 'timeout', value: 'SECONDS', help: 'For each step; default 5.' },
     { name: 'json', help: 'Print one JSON object a line.' },
   ],
