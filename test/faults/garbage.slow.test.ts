@@ -7,13 +7,14 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
-import { openTunnel, type RealTunnel, startEcho } from '../proxy/real-proxy.js';
-import { type ChildProxy, settledStanding, startChildProxy } from './child-proxy.js';
-import { createFaultDialler, type FaultDialler } from './dial.js';
+import type { RealTunnel } from '../proxy/real-proxy.js';
+import { type ChildProxy, settledStanding } from './child-proxy.js';
+import type { FaultDialler } from './dial.js';
 import { initialPacket } from './initial-packet.js';
 import { thereAndBack } from './round-trips.js';
 import { type Seeded, seeded } from './seeded.js';
 import { describeStanding } from './standing.js';
+import { startTunnelBeside } from './tunnel-beside.js';
 
 const settings = { timeout: 120_000 };
 const seed = Number(process.env['FAULT_SEED'] ?? randomInt(1, 2 ** 31));
@@ -24,12 +25,7 @@ async function besideTunnel(
   diagnostic: (text: string) => void,
 ): Promise<void> {
   diagnostic(`seed ${seed}`);
-  const proxy = await startChildProxy();
-  const dialler = createFaultDialler();
-  const { port } = await startEcho();
-  const connection = await dialler.dial('h3', proxy);
-  const tunnel = openTunnel(connection, '127.0.0.1', port);
-  await tunnel.ready;
+  const { proxy, dialler, connection, tunnel } = await startTunnelBeside('h3');
   const before = await proxy.standing();
   let running = true;
   let trips = 0;

@@ -3,10 +3,9 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { HttpClientConnection } from '../../src/http/connection.js';
 import { BautaError } from '../../src/protocol/bauta-error.js';
-import { openTunnel, startEcho } from '../proxy/real-proxy.js';
-import { startChildProxy } from './child-proxy.js';
-import { createFaultDialler } from './dial.js';
+import { openTunnel } from '../proxy/real-proxy.js';
 import { createInitialFlood } from './flood.js';
+import { startTunnelBeside } from './tunnel-beside.js';
 
 const settings = { timeout: 120_000 };
 /** The proxy's: Retry from so many handshakes under way, how many there may be, and how long each may take. */
@@ -23,12 +22,7 @@ describe('handshakes that never go on', { ...settings, timeout: 600_000 }, () =>
   for (const honest of [false, true]) {
     const who = honest ? 'clients that prove their addresses' : 'clients that do not prove their addresses';
     test(`${FLOOD} of ${who}: bounded, others come in, and a tunnel runs on`, settings, async (t) => {
-      const proxy = await startChildProxy();
-      const dialler = createFaultDialler();
-      const { port } = await startEcho();
-      const connection = await dialler.dial('h3', proxy);
-      const tunnel = openTunnel(connection, '127.0.0.1', port);
-      await tunnel.ready;
+      const { proxy, dialler, connection, port, tunnel } = await startTunnelBeside('h3');
       const before = await proxy.memory();
       const flood = await createInitialFlood(proxy.port, honest);
       let flooding = true;

@@ -3,10 +3,10 @@ import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { isDeepStrictEqual } from 'node:util';
 import type { HttpClientConnection } from '../../src/http/connection.js';
-import { openTunnel, startEcho } from '../proxy/real-proxy.js';
-import { settledStanding, startChildProxy } from './child-proxy.js';
-import { createFaultDialler } from './dial.js';
+import { openTunnel } from '../proxy/real-proxy.js';
+import { settledStanding } from './child-proxy.js';
 import { describeStanding } from './standing.js';
+import { startTunnelBeside } from './tunnel-beside.js';
 
 const settings = { timeout: 120_000 };
 const RESETS = 2_000;
@@ -17,12 +17,7 @@ describe('2,000 rapid resets', { ...settings, timeout: 600_000 }, () => {
       `over ${version} they leave the tunnel beside them alone, and nothing behind`,
       settings,
       async (t) => {
-        const proxy = await startChildProxy();
-        const dialler = createFaultDialler();
-        const { port } = await startEcho();
-        const connection = await dialler.dial(version, proxy);
-        const beside = openTunnel(connection, '127.0.0.1', port);
-        await beside.ready;
+        const { proxy, dialler, connection, port, tunnel: beside } = await startTunnelBeside(version);
         const before = await proxy.standing();
         const used: HttpClientConnection[] = [connection];
         let current = connection;

@@ -13,6 +13,7 @@ import { createFaultDialler } from './dial.js';
 import { plainPost, startUpload, type Upload } from './uploads.js';
 
 const settings = { timeout: 120_000 };
+
 /** Serves uploads on loopback: the extended ones are read, all others stall for want of credit. */
 async function uploadServer(
   version: 'h3' | 'h2',

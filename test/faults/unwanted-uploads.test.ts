@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
-import { openTunnel, startEcho } from '../proxy/real-proxy.js';
-import { startChildProxy } from './child-proxy.js';
-import { createFaultDialler } from './dial.js';
+import { startTunnelBeside } from './tunnel-beside.js';
 import { plainPost, startUpload } from './uploads.js';
 
 const settings = { timeout: 120_000 };
@@ -14,12 +12,7 @@ describe('uploads that nobody wants', { ...settings, timeout: 600_000 }, () => {
       `over ${version} 300 of a stranger cost the proxy no memory, and the tunnel beside runs on`,
       settings,
       async (t) => {
-        const proxy = await startChildProxy();
-        const dialler = createFaultDialler();
-        const { port } = await startEcho();
-        const connection = await dialler.dial(version, proxy);
-        const tunnel = openTunnel(connection, '127.0.0.1', port);
-        await tunnel.ready;
+        const { proxy, connection, tunnel } = await startTunnelBeside(version);
         const before = (await proxy.standing()).resident;
         const uploads = Array.from({ length: 300 }, () => startUpload(connection, plainPost, 2 << 20));
         let most = 0;
