@@ -43,6 +43,7 @@ pub struct Listen {
     pub retry_above: usize,
     pub handshake_timeout: Duration,
     pub greeting: Arc<[u8]>,
+    pub first_credit: u64,
     pub secret: Secret,
     pub counters: Arc<ListenerCounters>,
 }

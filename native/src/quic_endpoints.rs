@@ -32,6 +32,7 @@ pub struct ListenSettings {
     pub retry_above: f64,
     pub handshake_timeout: f64,
     pub greeting: Option<Buffer>,
+    pub first_credit: u32,
     pub secret: Option<Buffer>,
     /// The largest packet of a virtual path; without it, a socket of the system is used.
     pub virtual_packet_size: Option<u32>,
@@ -169,6 +170,7 @@ impl NativeEngine {
             retry_above: settings.retry_above as usize,
             handshake_timeout: milliseconds(settings.handshake_timeout),
             greeting: settings.greeting.as_deref().unwrap_or_default().into(),
+            first_credit: settings.first_credit.into(),
             secret,
             counters,
         })));

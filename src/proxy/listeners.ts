@@ -1,6 +1,6 @@
 import type { Clock } from '../clock/clock.js';
 import type { HttpAccept } from '../http/connection.js';
-import { acceptH3, h3Greeting } from '../http/h3/server.js';
+import { acceptH3, H3_FIRST_CREDIT, h3Greeting } from '../http/h3/server.js';
 import { tunnelTransport } from '../http/h3/tunnel-transport.js';
 import { listenTcp, type TcpListener } from '../http/tcp/listener.js';
 import type { QuicEngine, QuicListener } from '../quic/engine.js';
@@ -134,6 +134,7 @@ function openQuic(options: ListenersOptions, bind: BindAddress, accept: HttpAcce
       // A tunnel may be quiet for longer than a connection (RFC 9298 section 3.1).
       transport: { ...tunnelTransport, keepAlive: KEEP_ALIVE },
       greeting: h3Greeting(),
+      firstCredit: H3_FIRST_CREDIT,
       ...(options.secret === undefined ? {} : { secret: options.secret }),
     },
     acceptH3({ clock: options.clock }, accept),

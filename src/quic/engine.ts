@@ -70,6 +70,11 @@ export interface QuicListenOptions {
    */
   readonly greeting?: Uint8Array;
   /**
+   * Bytes that each stream of a client may deliver before it is granted any (`QuicStream.firstCredit`), so that a
+   * request comes with its stream rather than a turn later; default 0.
+   */
+  readonly firstCredit?: number;
+  /**
    * 32 bytes or more, the same at each start and known to nobody else: a listener at the same address answers
    * packets of connections from before its restart with stateless resets (RFC 9000 section 10.3), so that their
    * clients need not wait for the idle time, and takes Retry tokens given out before. Random by default.

@@ -11,6 +11,8 @@ export interface QuicStream {
   readonly bidirectional: boolean;
   /** True when this side opened it. */
   readonly local: boolean;
+  /** Bytes that may be delivered before anything is granted: of a listener's stream what that was told, otherwise 0. */
+  readonly firstCredit: number;
   /** Bytes accepted by `write` that the engine has not yet given to QUIC. */
   readonly buffered: number;
   /**
@@ -25,7 +27,7 @@ export interface QuicStream {
   reset(code: number): void;
   /** Asks the peer to stop sending: STOP_SENDING with an application code; received bytes are dropped. */
   stop(code: number): void;
-  /** Adds to what may be delivered. A stream starts with no credit, and nothing is read without. */
+  /** Adds to what may be delivered. Nothing is read without, and a stream starts with its `firstCredit`. */
   grant(bytes: number): void;
   /**
    * Lets the engine move bytes between the HTTP/3 DATA frames of this stream and a TCP socket that has not been

@@ -101,6 +101,7 @@ impl Driver {
             retry_above: listen.retry_above,
             handshake_timeout: listen.handshake_timeout,
             greeting: listen.greeting,
+            first_credit: listen.first_credit,
             counters: listen.counters,
             accepting: true,
             handshakes: 0,

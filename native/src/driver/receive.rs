@@ -181,6 +181,7 @@ impl Driver {
                     endpoint.transport.datagram_queue(),
                 ));
                 connection.greeting = Greeting::new(&server.greeting);
+                connection.first_credit = server.first_credit;
                 entry.insert(Some(connection));
                 endpoint.connections.insert(handle.0, number);
                 self.attend(number);

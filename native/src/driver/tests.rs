@@ -130,6 +130,7 @@ fn listen_on(endpoint: u32, shard: Option<Shard>) -> Command {
         retry_above: 10,
         handshake_timeout: Duration::from_secs(1),
         greeting: Arc::default(),
+        first_credit: 0,
         secret: Secret::random(),
         counters: Arc::default(),
     }))

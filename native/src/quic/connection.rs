@@ -51,6 +51,8 @@ pub struct Connection {
     pub registered: Option<Instant>,
     pub datagrams: DatagramQueue,
     pub greeting: Greeting,
+    /// What the peer's streams may deliver before JavaScript grants any.
+    pub first_credit: u64,
     pub local: SocketAddr,
     /// The peer's address at the first packet.
     pub came_from: SocketAddr,
@@ -107,6 +109,7 @@ impl Connection {
             registered: None,
             datagrams,
             greeting: Greeting::None,
+            first_credit: 0,
             local,
             came_from: remote,
             streams: FxHashMap::default(),

@@ -25,7 +25,7 @@ impl Connection {
         };
         for dir in [Dir::Bi, Dir::Uni] {
             if self.acceptable[dir as usize] && !budget.spent(out) {
-                self.accept_streams(dir, out);
+                self.accept_streams(dir, out, Some(budget));
             }
         }
         // A flood of datagrams leaves room for streams.
@@ -63,7 +63,7 @@ impl Connection {
     }
 
     /// True when there is more to read. An end is told after the datagrams that came before it.
-    fn read_stream(&mut self, key: u32, out: &mut Completions, budget: Budget<'_>) -> bool {
+    pub(super) fn read_stream(&mut self, key: u32, out: &mut Completions, budget: Budget<'_>) -> bool {
         let mut more = false;
         let mut upward = std::mem::take(&mut self.datagrams.splices.upward);
         let mut delivered = None;

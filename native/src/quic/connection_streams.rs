@@ -4,6 +4,7 @@ use quinn_proto::{Dir, StreamEvent, StreamId};
 
 use crate::quic::connection::Connection;
 use crate::quic::stream::Stream;
+use crate::seam::budget::Budget;
 use crate::seam::completion::{Completions, Kind};
 
 impl Connection {
@@ -38,7 +39,7 @@ impl Connection {
             StreamEvent::Stopped { id, error_code } => {
                 // A stream that JavaScript has not been shown yet is shown first.
                 if !self.keys.contains_key(&id) {
-                    self.accept_streams(id.dir(), out);
+                    self.accept_streams(id.dir(), out, None);
                 }
                 self.with_id(id, out, |stream, quic, out, index| {
                     stream.stopped(quic, error_code, out, index)
@@ -151,18 +152,33 @@ impl Connection {
         }
     }
 
-    pub(super) fn accept_streams(&mut self, dir: Dir, out: &mut Completions) {
+    /// Tells of the peer's new streams, each with what came on it as far as that has credit and there is a budget:
+    /// a request and its first bytes reach JavaScript together.
+    pub(super) fn accept_streams(
+        &mut self,
+        dir: Dir,
+        out: &mut Completions,
+        budget: Option<Budget<'_>>,
+    ) {
         while let Some(id) = self.quic.streams().accept(dir) {
             let key = self.free_key();
-            self.streams
-                .insert(key, Stream::new(key, Some(id), dir == Dir::Bi, true));
+            let mut stream = Stream::new(key, Some(id), dir == Dir::Bi, true);
+            stream.grant(self.first_credit);
+            self.streams.insert(key, stream);
             self.keys.insert(id, key);
             out.begin(Kind::StreamOpened, self.index)
                 .word(key)
                 .long(id.into())
                 .word(u32::from(dir == Dir::Bi))
                 .end();
-            self.list_readable(key);
+            match budget {
+                Some(budget) if self.first_credit > 0 && !budget.spent(out) => {
+                    if self.read_stream(key, out, budget) {
+                        self.readable.push(key);
+                    }
+                }
+                _ => self.list_readable(key),
+            }
         }
         self.acceptable[dir as usize] = false;
     }

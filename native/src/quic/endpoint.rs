@@ -35,6 +35,8 @@ pub struct Server {
     pub retry_above: usize,
     pub handshake_timeout: Duration,
     pub greeting: Arc<[u8]>,
+    /// Bytes that a stream of the client may deliver before JavaScript grants any.
+    pub first_credit: u64,
     pub counters: Arc<ListenerCounters>,
     pub accepting: bool,
     pub handshakes: usize,
@@ -257,6 +259,7 @@ mod tests {
             retry_above: 0,
             handshake_timeout: Duration::from_secs(1),
             greeting: Arc::default(),
+            first_credit: 0,
             counters: Arc::default(),
             accepting: true,
             handshakes: 125,

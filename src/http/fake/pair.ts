@@ -87,7 +87,13 @@ export function createFakePair(options: FakePairOptions): FakePair {
     { maxBidirectionalStreams: maxStreams },
   );
   const soon = (run: () => void): void => scheduler.after(0, run);
-  const common = { alpn: version, serverName: options.serverName, transport, gone: () => undefined };
+  const common = {
+    alpn: version,
+    serverName: options.serverName,
+    transport,
+    firstCredit: 0,
+    gone: () => undefined,
+  };
 
   const clientEnd = createEnd(clock, scheduler, link, {
     ...common,

@@ -5,7 +5,7 @@ import type { QuicStream } from '../../quic/stream.js';
  * Bytes beyond the holder's credit that QUIC may deliver, so that frame headers, header sections and skipped
  * frames are read without any. Also the most content that is kept for a holder who gives no credit.
  */
-const ALLOWANCE = 4096;
+export const ALLOWANCE = 4096;
 
 /** Bytes that are not content are granted again in steps of this size. */
 const STEP = 1024;
@@ -36,7 +36,7 @@ export class ContentFlow {
   /** Lets the first bytes in. */
   start(quic: QuicStream): void {
     this.quic = quic;
-    quic.grant(ALLOWANCE + this.credit);
+    quic.grant(ALLOWANCE + this.credit - quic.firstCredit);
   }
 
   grant(bytes: number): void {

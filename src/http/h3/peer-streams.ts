@@ -49,7 +49,7 @@ export function createPeerStreams(
     let read: Read | undefined;
     let critical = false;
     let refused = false;
-    stream.grant(CREDIT);
+    stream.grant(CREDIT - stream.firstCredit);
 
     const take: Read = (bytes, start, end) => {
       let at = start;

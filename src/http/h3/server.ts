@@ -6,6 +6,7 @@ import type { QuicAccept, QuicConnection, QuicStatistics } from '../../quic/conn
 import type { EngineThread } from '../../quic/engine-thread.js';
 import type { ConnectionClose, HttpAccept, HttpServerConnection } from '../connection.js';
 import { createRateLimit } from '../rate-limit.js';
+import { ALLOWANCE } from './content-flow.js';
 import { deafHandler } from './deaf-handler.js';
 import { createCloseWhenIdle, createServerDrain, type ServerDrain } from './drain.js';
 import { createHeadDeadlines } from './head-deadlines.js';
@@ -42,6 +43,9 @@ const serverSettings = (limits: H3Limits): Partial<H3Settings> => ({
 export function h3Greeting(limits?: Partial<H3Limits>): Uint8Array {
   return controlPreface(serverSettings(h3Limits(limits)));
 }
+
+/** The `firstCredit` of a listener for `acceptH3`: what it grants a request at once in any case. */
+export const H3_FIRST_CREDIT = ALLOWANCE;
 
 /** A class because there are thousands. */
 class ServerConnection implements HttpServerConnection {

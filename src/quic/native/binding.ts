@@ -26,6 +26,7 @@ export interface NativeListenSettings {
   readonly retryAbove: number;
   readonly handshakeTimeout: number;
   readonly greeting?: Buffer;
+  readonly firstCredit: number;
   readonly secret?: Buffer;
   readonly virtualPacketSize?: number;
 }

@@ -218,7 +218,7 @@ function connectionUp(context: EngineContext, subject: number): void {
   if (!endpoint) return;
   const id = context.nextConnectionId;
   context.nextConnectionId += context.connectionIdStep;
-  const connection = new NativeConnection(context, subject, index, id, endpoint.datagramSendBuffer, {
+  const connection = new NativeConnection(context, subject, index, id, endpoint, {
     remoteAddress,
     localAddress,
     alpn,

@@ -12,6 +12,7 @@ import type { EngineThread } from '../engine-thread.js';
 import type { QuicStreamHandler } from '../stream.js';
 import type { UdpSocket } from '../udp-socket.js';
 import { datagramOverhead, type EngineContext } from './context.js';
+import type { Endpoint } from './endpoints.js';
 import { joinConnections } from './join.js';
 import { operation } from './records.js';
 import { NativeUdpSocket } from './sockets.js';
@@ -46,6 +47,8 @@ export class NativeConnection implements QuicConnection {
   handler: QuicConnectionHandler | undefined;
   readonly #streams = new NumberTable<NativeStream>();
   readonly #requests = new Map<number, (statistics: QuicStatistics) => void>();
+  readonly #datagramSendBuffer: number;
+  readonly #firstCredit: number;
   #nextKey = 1;
   #nextRequest = 1;
   #streamLimit: number;
@@ -60,7 +63,7 @@ export class NativeConnection implements QuicConnection {
     private readonly index: number,
     readonly endpoint: number,
     readonly id: number,
-    private readonly datagramSendBuffer: number,
+    { datagramSendBuffer, firstCredit }: Pick<Endpoint, 'datagramSendBuffer' | 'firstCredit'>,
     handshake: Handshake,
   ) {
     this.remoteAddress = handshake.remoteAddress;
@@ -71,6 +74,8 @@ export class NativeConnection implements QuicConnection {
     this.peerCertificates = handshake.peerCertificates;
     this.greeted = handshake.greeted;
     this.#streamLimit = handshake.streamLimit;
+    this.#datagramSendBuffer = datagramSendBuffer;
+    this.#firstCredit = firstCredit;
     if (context.thread) this.thread = context.thread;
   }
 
@@ -91,7 +96,7 @@ export class NativeConnection implements QuicConnection {
     while (this.#streams.has(this.#nextKey)) this.#advanceKey();
     const key = this.#nextKey;
     this.#advanceKey();
-    const stream = new NativeStream(this.context, this.index, key, bidirectional, true, -1);
+    const stream = new NativeStream(this.context, this.index, key, bidirectional, true, -1, 0);
     stream.handler = handler;
     if (this.#open) {
       this.#streams.set(key, stream);
@@ -110,7 +115,7 @@ export class NativeConnection implements QuicConnection {
     const length = head.length + end - start;
     if (length > this.maxDatagramSize || this.maxDatagramSize === 0) return 'too-large';
     const cost = length + datagramOverhead;
-    if (!this.#open || this.#queued + cost > this.datagramSendBuffer) {
+    if (!this.#open || this.#queued + cost > this.#datagramSendBuffer) {
       this.#refused++;
       return 'dropped';
     }
@@ -163,7 +168,7 @@ export class NativeConnection implements QuicConnection {
   }
 
   streamOpened(key: number, id: number, bidirectional: boolean): void {
-    const stream = new NativeStream(this.context, this.index, key, bidirectional, false, id);
+    const stream = new NativeStream(this.context, this.index, key, bidirectional, false, id, this.#firstCredit);
     this.#streams.set(key, stream);
     stream.handler = this.handler?.stream(stream);
   }

@@ -24,7 +24,7 @@ export const mostShards = 64;
  * Requests taken at once: their answers are on their way before the next are looked at, so that the engine and the
  * client work meanwhile.
  */
-const requestsAtOnce = 4;
+const requestsAtOnce = 3;
 
 /** Full arenas drained in one turn of the event loop, so that others have theirs. */
 const turn = 4;
@@ -212,7 +212,7 @@ function createShard({ binding, writeRoom, shards, congestion }: Common, index: 
       submission.flush();
     }
     submission.hold(false);
-    submission.flush();
+    submission.settle();
   };
   /** What promises have brought about since goes before. */
   const drainOn = (): void => {

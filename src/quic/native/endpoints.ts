@@ -30,6 +30,8 @@ export function handshakeLimits(
 /** A listener or a client's endpoint, as records find it. */
 export interface Endpoint {
   readonly datagramSendBuffer: number;
+  /** Of the peer's streams. */
+  readonly firstCredit: number;
   /** The engine has opened the socket, or could not. */
   listening(errno: number, local: SocketAddress, receiveBuffer: number): void;
   failed(failure: QuicConnectFailure): void;
@@ -86,7 +88,7 @@ export async function listen(
 ): Promise<QuicListener> {
   if (!context.open) throw new QuicConfigurationError('the engine is closed');
   const index = freeIndex(context.endpoints, context.freedEndpoints);
-  const { tls, path } = options;
+  const { tls, path, firstCredit = 0 } = options;
   context.submission.flush();
   configure(
     () => {
@@ -102,6 +104,7 @@ export async function listen(
         ...handshakeLimits(options),
         handshakeTimeout: options.handshakeTimeout ?? 10_000,
         ...(options.greeting && { greeting: Buffer.from(options.greeting) }),
+        firstCredit,
         ...(options.secret && { secret: Buffer.from(options.secret) }),
         ...(path && { virtualPacketSize: path.maxPacketSize }),
       };
@@ -141,6 +144,7 @@ export async function listen(
     };
     const remove = enter(context, index, {
       datagramSendBuffer: datagramSendBuffer(options.transport),
+      firstCredit,
       listening(errno, address, buffer) {
         if (errno === 0) {
           local = address;
@@ -221,6 +225,7 @@ export async function connect(
     signal.addEventListener('abort', abort);
     const remove = enter(context, index, {
       datagramSendBuffer: datagramSendBuffer(options.transport),
+      firstCredit: 0,
       listening: () => undefined,
       failed(failure) {
         if (settle()) reject(new QuicConnectError(failure));

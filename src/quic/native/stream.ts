@@ -23,6 +23,7 @@ export class NativeStream implements QuicStream {
     readonly bidirectional: boolean,
     readonly local: boolean,
     id: number,
+    readonly firstCredit: number,
   ) {
     this.id = id;
     this.gauge = new WriteGauge(context.writeRoom);

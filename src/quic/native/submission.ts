@@ -13,13 +13,24 @@ const longestReason = 1024;
 /** Up to this size a loop copies faster than a view of its own is made. */
 const shortCopy = 48;
 
+/** What nobody's answer hangs on: by itself it does not wake the engine in the middle of a turn. */
+const patient = new Set<number>([
+  operation.grant,
+  operation.tcpGrant,
+  operation.http2Grant,
+  operation.closeSocket,
+  operation.forgetConnection,
+]);
+
 /** Operations of one tick, gathered and handed over in one call. */
 export interface Submission {
   /** Hands over what was gathered; also before a call that goes its own way, so that order is kept. */
   flush(): void;
+  /** The end of a drain: hands over what presses, and leaves what does not to what its promises bring about. */
+  settle(): void;
   /** The engine was given something that it looks at with what is handed over next, which is done soon. */
   soon(): void;
-  /** While a drain runs it flushes at its end, and no microtask is needed. */
+  /** While a drain runs it settles at its end, and no turn of its own is needed. */
   hold(held: boolean): void;
   simple(kind: number, subject: number): void;
   stream(kind: number, connection: number, stream: number, value: number): void;
@@ -105,6 +116,7 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
   let used = 0;
   let held = false;
   let scheduled = false;
+  let pressing = false;
   /** The engine is to be woken, whether or not there are operations. */
   let awaited = false;
   /** The last record, while it is of bytes that more of the same may be added to: its first word, or -1. */
@@ -117,6 +129,7 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
     const length = used;
     used = 0;
     awaited = false;
+    pressing = false;
     open = -1;
     native.submit(memory, length);
   };
@@ -137,6 +150,7 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
     const at = used >>> 2;
     open = -1;
     used += padded;
+    pressing ||= !patient.has(kind);
     words[at] = kind | ((padded >>> 2) << 8);
     words[at + 1] = subject;
     schedule();
@@ -171,6 +185,10 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
 
   return {
     flush,
+    settle() {
+      if (pressing) flush();
+      else if (used > 0 || awaited) schedule();
+    },
     soon() {
       awaited = true;
       schedule();

@@ -55,6 +55,8 @@ export interface EndOptions {
   readonly serverName: string | undefined;
   readonly peerCertificates: readonly Uint8Array[];
   readonly transport: Transport;
+  /** Of the peer's streams. */
+  readonly firstCredit: number;
   readonly gone: (end: End) => void;
 }
 
@@ -147,6 +149,7 @@ export function createEnd(clock: Clock, scheduler: Scheduler, link: Link, option
   const streams = createStreamTable(owner, {
     byClient,
     window: transport.streamReceiveWindow,
+    firstCredit: options.firstCredit,
     maxBidirectional: transport.maxBidirectionalStreams,
     maxUnidirectional: transport.maxUnidirectionalStreams,
     peerWindow: () => peer?.transport.streamReceiveWindow ?? 0,

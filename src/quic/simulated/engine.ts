@@ -77,6 +77,7 @@ export function createSimulatedEngine(network: NetworkCore, host: Host): QuicEng
       serverName: isIP(serverName) === 0 ? serverName : undefined,
       peerCertificates: peerHost.options.certificates ?? [],
       transport: transportOf(own.transport, host.options.transport),
+      firstCredit: 'firstCredit' in own ? (own.firstCredit ?? 0) : 0,
       gone(finished) {
         ends.delete(finished);
         host.ends.delete(finished);

@@ -45,6 +45,8 @@ export function createStreamTable(
   options: {
     readonly byClient: boolean;
     readonly window: number;
+    /** Of the peer's streams. */
+    readonly firstCredit: number;
     readonly maxBidirectional: number;
     readonly maxUnidirectional: number;
     readonly peerWindow: () => number;
@@ -76,7 +78,7 @@ export function createStreamTable(
 
   return {
     open(bidirectional, handler) {
-      const shape = { id: -1, bidirectional, local: true, window: options.window, room: 0 };
+      const shape = { id: -1, bidirectional, local: true, window: options.window, room: 0, firstCredit: 0 };
       const stream = createSimulatedStream(owner, shape, handler);
       if (owner.alive) of(bidirectional).waiting.push(stream);
       return stream;
@@ -96,7 +98,8 @@ export function createStreamTable(
         const nextId = streamId(kindOf.accepted, !options.byClient, bidirectional);
         kindOf.accepted += 1;
         const room = options.peerWindow();
-        const shape = { id: nextId, bidirectional, local: false, window: options.window, room };
+        const { window, firstCredit } = options;
+        const shape = { id: nextId, bidirectional, local: false, window, room, firstCredit };
         const stream = createSimulatedStream(owner, shape, silent);
         streams.set(nextId, stream);
         stream.handler = tell(stream.face);

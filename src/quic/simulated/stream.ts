@@ -42,7 +42,14 @@ export interface SimulatedStream {
 
 export function createSimulatedStream(
   owner: StreamOwner,
-  shape: { id: number; bidirectional: boolean; local: boolean; window: number; room: number },
+  shape: {
+    readonly id: number;
+    readonly bidirectional: boolean;
+    readonly local: boolean;
+    readonly window: number;
+    readonly room: number;
+    readonly firstCredit: number;
+  },
   handler: QuicStreamHandler,
 ): SimulatedStream {
   let id = shape.id;
@@ -55,7 +62,7 @@ export function createSimulatedStream(
   let sending: 'open' | 'ending' | 'ended' | 'done' = shape.local || shape.bidirectional ? 'open' : 'done';
   // Receiving.
   const received: Uint8Array[] = [];
-  let credit = 0;
+  let credit = shape.firstCredit;
   let consumed = 0;
   let finReceived = false;
   let stopCode: number | undefined;
@@ -123,6 +130,7 @@ export function createSimulatedStream(
     },
     bidirectional: shape.bidirectional,
     local: shape.local,
+    firstCredit: shape.firstCredit,
     get buffered() {
       return buffered;
     },
