@@ -11,19 +11,32 @@ export interface Cidr {
   readonly prefix: number;
 }
 
+const DOT = 0x2e;
+const ZERO = 0x30;
 const OCTET = /^(?:0|[1-9]\d{0,2})$/;
 
 /** A canonical dotted quad: four decimal numbers from 0 to 255 without leading zeros. Undefined for all else. */
 export function parseIpv4(text: string): Uint8Array | undefined {
-  const parts = text.split('.', 5);
-  if (parts.length !== 4) return undefined;
+  // The longest has 15 characters.
+  if (text.length > 15) return undefined;
   const bytes = new Uint8Array(4);
-  for (const [i, part] of parts.entries()) {
-    const value = OCTET.test(part) ? Number(part) : 256;
-    if (value > 255) return undefined;
-    bytes[i] = value;
+  let count = 0;
+  let value = -1;
+  for (let i = 0; i <= text.length; i++) {
+    const code = i < text.length ? text.charCodeAt(i) : DOT;
+    if (code === DOT) {
+      if (value < 0 || count === 4) return undefined;
+      bytes[count++] = value;
+      value = -1;
+    } else {
+      const digit = code - ZERO;
+      // Nothing goes behind a zero: 010 is ten to some and eight to others.
+      if (!(digit >= 0 && digit <= 9) || value === 0) return undefined;
+      value = value < 0 ? digit : value * 10 + digit;
+      if (value > 255) return undefined;
+    }
   }
-  return bytes;
+  return count === 4 ? bytes : undefined;
 }
 
 /** IPv6 text (RFC 4291 section 2.2) without brackets or zone; undefined for all else. */
@@ -71,7 +84,7 @@ export function parseAddress(text: string): IpAddress | undefined {
 /** The one canonical spelling: a dotted quad, or RFC 5952. */
 export function formatAddress(address: IpAddress): string {
   const { bytes } = address;
-  if (address.version === 4) return bytes.join('.');
+  if (address.version === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   // RFC 5952 section 5: a mapped address is written with its dotted quad.
   if (isMapped(bytes)) return `::ffff:${bytes.subarray(12).join('.')}`;
   const values = Array.from({ length: 8 }, (_, i) => ((bytes[2 * i] ?? 0) << 8) | (bytes[2 * i + 1] ?? 0));

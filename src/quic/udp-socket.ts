@@ -35,7 +35,7 @@ export interface UdpSocket {
   readonly localAddress: SocketAddress;
   /** Queues one packet (copied before this returns); `to` only on a socket without a `remote`. */
   send(bytes: Uint8Array, start: number, end: number, to?: SocketAddress): 'sent' | 'dropped';
-  /** Once it was closed, as they were then. */
+  /** Once it is closed, as they were when they were last asked for. */
   statistics(): UdpSocketStatistics;
   /** Closes; nothing is delivered afterwards. Idempotent. */
   close(): void;

@@ -220,9 +220,15 @@ impl Driver {
             remote,
             counters,
         } = adopt;
-        // An error of the kernel's own memory: the socket is there, and is dead.
         let about = Source::Socket(socket);
-        if room::register(self.poll.registry(), &mut os.socket, about).is_err() {
+        let prepared = match remote {
+            Some(_) => os.prepare(),
+            None => Ok(()),
+        };
+        // An error of the kernel's own memory: the socket is there, and is dead.
+        if prepared.is_err()
+            || room::register(self.poll.registry(), &mut os.socket, about).is_err()
+        {
             self.out
                 .begin(Kind::UdpProblem, socket)
                 .word(libc::EIO as u32)

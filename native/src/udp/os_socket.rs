@@ -76,6 +76,12 @@ impl OsSocket {
     #[cfg(not(target_os = "linux"))]
     pub fn send_no_runs(&self) {}
 
+    /// `open` has done it all.
+    #[cfg(not(target_os = "linux"))]
+    pub fn prepare(&self) -> io::Result<()> {
+        Ok(())
+    }
+
     pub fn send(&self, transmit: &Transmit<'_>) -> io::Result<()> {
         self.socket
             .try_io(|| self.state.try_send((&self.socket).into(), transmit))

@@ -30,6 +30,8 @@ pub struct PlainSocket {
     pub socket: UdpSocket,
     pub local: SocketAddr,
     remote: Option<SocketAddr>,
+    /// Kernel buffer to ask for, each way.
+    buffer: Option<usize>,
     /// Packets in one segmented send; 1 where the kernel has no segmentation.
     segments: Cell<usize>,
     joining: Cell<bool>,
@@ -44,23 +46,39 @@ fn segments_of(fd: RawFd) -> usize {
 }
 
 impl PlainSocket {
-    /// DF on every packet, and ICMP errors told.
+    /// Opens what can be refused; `prepare` has to come before the first packet.
     pub fn open(opening: &Opening) -> io::Result<Self> {
-        let socket = bind(opening)?;
-        let fd = socket.as_raw_fd();
-        if opening.local.is_ipv6() {
-            // Where it is missing, the kernel's path MTU alone decides.
-            let _ = set(fd, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, 1);
-        }
-        prepare(fd, opening.local.is_ipv6())?;
+        let socket = bind(&Opening {
+            buffer: None,
+            ..*opening
+        })?;
         let local = socket.local_addr()?;
+        let fd = socket.as_raw_fd();
         Ok(Self {
             socket: UdpSocket::from_std(socket),
             local,
             remote: opening.remote,
+            buffer: opening.buffer,
             segments: Cell::new(segments_of(fd)),
             joining: Cell::new(false),
         })
+    }
+
+    /// DF on every packet, ICMP errors told, and the buffers.
+    pub fn prepare(&self) -> io::Result<()> {
+        let fd = self.socket.as_raw_fd();
+        if let Some(bytes) = self.buffer {
+            let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+            // What the system allows is what there is.
+            let _ = set(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes);
+            let _ = set(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes);
+        }
+        let ipv6 = self.local.is_ipv6();
+        if ipv6 {
+            // Where it is missing, the kernel's path MTU alone decides.
+            let _ = set(fd, libc::IPPROTO_IPV6, libc::IPV6_DONTFRAG, 1);
+        }
+        prepare(fd, ipv6)
     }
 
     pub fn segments(&self) -> usize {

@@ -21,8 +21,7 @@ fn open(remote: Option<SocketAddr>) -> PlainSocket {
         shared: false,
     };
     let os = PlainSocket::open(&opening).expect("a socket");
-    use std::os::fd::AsRawFd;
-    crate::udp::error_queue::prepare(os.socket.as_raw_fd(), false).expect("options");
+    os.prepare().expect("options");
     os
 }
 

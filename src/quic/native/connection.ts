@@ -168,7 +168,15 @@ export class NativeConnection implements QuicConnection {
   }
 
   streamOpened(key: number, id: number, bidirectional: boolean): void {
-    const stream = new NativeStream(this.context, this.index, key, bidirectional, false, id, this.#firstCredit);
+    const stream = new NativeStream(
+      this.context,
+      this.index,
+      key,
+      bidirectional,
+      false,
+      id,
+      this.#firstCredit,
+    );
     this.#streams.set(key, stream);
     stream.handler = this.handler?.stream(stream);
   }

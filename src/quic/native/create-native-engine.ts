@@ -24,7 +24,7 @@ export const mostShards = 64;
  * Requests taken at once: their answers are on their way before the next are looked at, so that the engine and the
  * client work meanwhile.
  */
-const requestsAtOnce = 3;
+const requestsAtOnce = 1;
 
 /** Full arenas drained in one turn of the event loop, so that others have theirs. */
 const turn = 4;

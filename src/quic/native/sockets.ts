@@ -19,6 +19,18 @@ const sendQueue = 1024 * 1024;
 const nowhere: SocketAddress = { address: '0.0.0.0', port: 0 };
 const unset: SocketAddress = { address: '', port: 0 };
 
+const nothing: UdpSocketStatistics = {
+  packetsSent: 0,
+  packetsReceived: 0,
+  bytesSent: 0,
+  bytesReceived: 0,
+  droppedSending: 0,
+  droppedReceiving: 0,
+};
+
+/** So many sockets that are free for the next keep what the native side has of them, which those replace. */
+const keptSockets = 64;
+
 /** What the engine writes a socket's statistics into. */
 const measured = new Float64Array(6);
 
@@ -28,7 +40,7 @@ export class NativeUdpSocket implements UdpSocket {
   #queued = 0;
   #refused = 0;
   #open = true;
-  #last: UdpSocketStatistics | undefined;
+  #last: UdpSocketStatistics = nothing;
   #splice: NativeSplice | undefined;
 
   constructor(
@@ -63,11 +75,11 @@ export class NativeUdpSocket implements UdpSocket {
   }
 
   statistics(): UdpSocketStatistics {
-    if (this.#last) return this.#last;
+    if (!this.#open) return this.#last;
     this.context.native.socketStatistics(this.index, measured);
     const [packetsSent = 0, packetsReceived = 0, bytesSent = 0, bytesReceived = 0, dropped = 0, lost = 0] =
       measured;
-    return {
+    this.#last = {
       packetsSent,
       packetsReceived,
       bytesSent,
@@ -75,6 +87,7 @@ export class NativeUdpSocket implements UdpSocket {
       droppedSending: dropped + this.#refused,
       droppedReceiving: lost,
     };
+    return this.#last;
   }
 
   /** Once: lets the engine move packets to and from datagrams of a connection of the same engine. */
@@ -117,7 +130,6 @@ export class NativeUdpSocket implements UdpSocket {
 
   /** Nothing is told of it any more; its number is free once the engine has closed it (`socketClosed`). */
   #letGo(): void {
-    this.#last = this.statistics();
     // Its number may be another's by the time that somebody asks.
     this.#localAddress ??= this.connected ? nowhere : this.localAddress;
     this.#open = false;
@@ -130,7 +142,7 @@ export class NativeUdpSocket implements UdpSocket {
 /** The engine has closed a socket: because it was asked to, or with itself. */
 export function socketClosed(context: EngineContext, index: number): void {
   context.sockets[index]?.lost();
-  context.native.forgetSocket(index);
+  if (context.freedSockets.length >= keptSockets) context.native.forgetSocket(index);
   context.freedSockets.push(index);
 }
 

@@ -14,13 +14,10 @@ const longestReason = 1024;
 const shortCopy = 48;
 
 /** What nobody's answer hangs on: by itself it does not wake the engine in the middle of a turn. */
-const patient = new Set<number>([
-  operation.grant,
-  operation.tcpGrant,
-  operation.http2Grant,
-  operation.closeSocket,
-  operation.forgetConnection,
-]);
+const patient = new Uint8Array(256);
+for (const kind of ['grant', 'tcpGrant', 'http2Grant', 'closeSocket', 'forgetConnection'] as const) {
+  patient[operation[kind]] = 1;
+}
 
 /** Operations of one tick, gathered and handed over in one call. */
 export interface Submission {
@@ -150,7 +147,7 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
     const at = used >>> 2;
     open = -1;
     used += padded;
-    pressing ||= !patient.has(kind);
+    pressing ||= patient[kind] === 0;
     words[at] = kind | ((padded >>> 2) << 8);
     words[at + 1] = subject;
     schedule();

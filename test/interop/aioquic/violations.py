@@ -92,12 +92,10 @@ def datagram(payload: bytes) -> Callable[[RawPeer, list], None]:
     return act
 
 
-def plain_with_datagram(peer: RawPeer, fields: list) -> None:
+def connect_with_datagram(peer: RawPeer, fields: list) -> None:
     peer.unidirectional(CONTROL + SANE)
-    authority = dict(fields)[b":authority"]
-    stream = peer.bidirectional(
-        headers([(b":method", b"POST"), (b":scheme", b"https"), (b":authority", authority), (b":path", b"/")])
-    )
+    *_, host, port, _ = dict(fields)[b":path"].split(b"/")
+    stream = peer.bidirectional(headers([(b":method", b"CONNECT"), (b":authority", host + b":" + port)]))
     peer.datagram(varint(stream // 4) + b"\x00x")
 
 
@@ -135,7 +133,7 @@ violations = [
     Violation("HEADERS after CONNECT", request(lambda fields: headers(fields) + headers([(b"a", b"b")]))),
     Violation("a quarter stream id out of range", datagram(varint(2**60) + b"\x00x")),
     Violation("a datagram without a stream id", datagram(b"")),
-    Violation("a datagram of a request without datagrams", plain_with_datagram, stream=True),
+    Violation("a datagram of a request without datagrams", connect_with_datagram, stream=True),
     Violation("an upper-case field name", request(lambda fields: headers([*fields, (b"Upper", b"x")])), stream=True),
     Violation("a connection-specific field", request(lambda fields: headers([*fields, (b"connection", b"x")])), stream=True),
     Violation("extended CONNECT without a path", request(lambda fields: headers(without(fields, b":path"))), stream=True),
