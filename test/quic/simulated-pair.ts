@@ -1,6 +1,11 @@
 import { createVirtualClock, type VirtualClock } from '../../src/clock/virtual-clock.js';
 import type { QuicCloseReason, QuicConnection } from '../../src/quic/connection.js';
-import type { QuicConnectOptions, QuicEngine, QuicListener } from '../../src/quic/engine.js';
+import type {
+  QuicConnectOptions,
+  QuicEngine,
+  QuicListener,
+  QuicListenOptions,
+} from '../../src/quic/engine.js';
 import type { HostOptions } from '../../src/quic/simulated/host.js';
 import {
   createSimulatedNetwork,
@@ -78,6 +83,7 @@ export async function connectPair(
   conditions: Partial<SimulatedNetworkOptions> = {},
   hosts: { readonly server?: HostOptions; readonly client?: HostOptions } = {},
   connectOptions: Partial<QuicConnectOptions> = {},
+  listenOptions: Partial<QuicListenOptions> = {},
 ): Promise<SimulatedPair> {
   const clock = createVirtualClock();
   const network = createSimulatedNetwork({ clock, ...conditions });
@@ -87,7 +93,11 @@ export async function connectPair(
   const atClient = createRecorder();
   const servers: QuicConnection[] = [];
   const listener = await serverEngine.listen(
-    { local: { address: serverAddress, port: 443 }, tls: { certificates: [], alpn: ['h3'] } },
+    {
+      local: { address: serverAddress, port: 443 },
+      tls: { certificates: [], alpn: ['h3'] },
+      ...listenOptions,
+    },
     (connection) => {
       servers.push(connection);
       return accept(atServer)(connection);

@@ -78,6 +78,19 @@ test('nothing is delivered without credit, the end included, and the writer is s
   assert.equal(atServer.log.at(-1), 's2 end');
 });
 
+test('the first credit of a listener lets so many bytes come without a grant', { timeout }, async () => {
+  const { client, clock, atServer, atClient } = await connectPair({}, {}, {}, { firstCredit: 4 });
+  atServer.credit = 0;
+  const stream = client.openBidirectional(recordingHandler(atClient, 'c'));
+  stream.write(pattern(10), 0, 10);
+  await clock.advanceAsync(100);
+  assert.deepEqual(atServer.log, ['stream 0', 's0 data 4']);
+  assert.deepEqual([stream.firstCredit, atServer.streams[0]?.firstCredit], [0, 4]);
+  atServer.streams[0]?.grant(6);
+  await clock.advanceAsync(100);
+  assert.deepEqual(atServer.bytes, [...pattern(10)]);
+});
+
 test('reset, stop and their codes reach the other side', { timeout }, async () => {
   const { client, clock, atServer, atClient } = await connectPair();
   const one = client.openBidirectional(recordingHandler(atClient, 'one'));

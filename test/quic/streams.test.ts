@@ -71,6 +71,51 @@ describe('streams of the native engine', () => {
     await server.streams[1]?.log.until('end');
   });
 
+  test(
+    'the first credit of a listener lets bytes come with their stream, so many and no more',
+    limit,
+    async () => {
+      const log = streamLog();
+      const told: { credit: number; turns: number[] } = { credit: 0, turns: [] };
+      let turn = 0;
+      const { client, server } = await connectPair(engine, {
+        listen: { firstCredit: 400 },
+        server: {
+          onStream(stream) {
+            told.credit = stream.firstCredit;
+            const began = turn;
+            setImmediate(() => turn++);
+            return {
+              ...log,
+              data(bytes, start, end) {
+                told.turns.push(turn - began);
+                log.data(bytes, start, end);
+                if (log.bytes().length === 400) setTimeout(() => stream.grant(600), 50);
+              },
+            };
+          },
+        },
+      });
+      const stream = client.connection.openBidirectional(streamLog());
+      assert.equal(stream.firstCredit, 0, 'a stream of this side has none');
+      stream.write(pattern(1000), 0, 1000);
+      stream.end();
+      await until(() => log.bytes().length > 0);
+      assert.equal(told.credit, 400);
+      assert.equal(log.bytes().length, 400, 'no more than the first credit');
+      assert.deepEqual(told.turns, [0], 'in the very turn that tells of the stream');
+      await log.until('end');
+      assert.deepEqual(log.bytes(), pattern(1000));
+
+      // Of a stream that this side opens at the server, the client grants every byte.
+      const back = server.connection.openUnidirectional(streamLog());
+      back.write(pattern(10), 0, 10);
+      await until(() => client.streams.length === 1);
+      await delay(30);
+      assert.deepEqual(client.streams[0]?.log.events, []);
+    },
+  );
+
   test('reset and stop carry their codes, and end one direction each', limit, async () => {
     const { client, server } = await connectPair(engine, { server: { credit: 1e6 } });
     const log = streamLog();
