@@ -226,8 +226,7 @@ impl Driver {
             None => Ok(()),
         };
         // An error of the kernel's own memory: the socket is there, and is dead.
-        if prepared.is_err()
-            || room::register(self.poll.registry(), &mut os.socket, about).is_err()
+        if prepared.is_err() || room::register(self.poll.registry(), &mut os.socket, about).is_err()
         {
             self.out
                 .begin(Kind::UdpProblem, socket)

@@ -12,9 +12,10 @@ use crate::seam::budget::Budget;
 use crate::seam::mailbox::BACKLOG_LIMIT;
 use crate::udp::target::Phase;
 
-/// Batches read from one socket before others have their turn.
-const ENDPOINT_BATCHES: usize = 8;
-pub(super) const SOCKET_BATCHES: usize = 4;
+/// Batches read from one endpoint before others have their turn, and bytes after which there is none more:
+/// what was received goes on while it is in the processor's cache, and before queues overflow.
+const BATCHES: usize = 8;
+const TURN: usize = 32 * 1024;
 
 /// Undrained bytes above which no connection is accepted: their openings are told whatever the
 /// backlog, and JavaScript, which alone limits their number, has not caught up for a while.
@@ -64,7 +65,6 @@ impl Driver {
                 &mut self.out,
                 &mut self.addresses,
                 budget,
-                SOCKET_BATCHES,
             );
             if socket.listed_readable {
                 again.push(index);
@@ -80,8 +80,13 @@ impl Driver {
         let behind = self.mailbox.backlog() > ACCEPTING_BELOW;
         let path = endpoint.path.clone();
         let local = path.local_address();
-        for _ in 0..ENDPOINT_BATCHES {
+        let mut received = 0;
+        for _ in 0..BATCHES {
+            if received >= TURN {
+                break;
+            }
             let result = path.receive(&mut scratch, |from, to, ecn, bytes| {
+                received += bytes.len();
                 if let Some(shard) = &endpoint.shard
                     && shard.hand_on(from, to, ecn, &bytes)
                 {

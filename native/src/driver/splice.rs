@@ -9,7 +9,6 @@ use slab::Slab;
 use crate::command::PrepareJoin;
 use crate::counters::SpliceCounters;
 use crate::driver::Driver;
-use crate::driver::receive::SOCKET_BATCHES;
 use crate::quic::connection::Connection;
 use crate::quic::splice::Sink;
 use crate::seam::completion::Kind;
@@ -264,16 +263,11 @@ impl Driver {
                 continue;
             };
             let (now, largest) = (self.now, side.max_datagram_size);
-            let more = socket.receive_spliced(
-                &mut self.scratch,
-                &mut self.out,
-                SOCKET_BATCHES,
-                |payload| {
-                    let memory = &mut self.datagram_memory;
-                    side.datagrams
-                        .push_spliced(now, number, payload, largest, memory);
-                },
-            );
+            let more = socket.receive_spliced(&mut self.scratch, &mut self.out, |payload| {
+                let memory = &mut self.datagram_memory;
+                side.datagrams
+                    .push_spliced(now, number, payload, largest, memory);
+            });
             if more {
                 self.socket_readable(index);
             }

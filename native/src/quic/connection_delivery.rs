@@ -63,7 +63,12 @@ impl Connection {
     }
 
     /// True when there is more to read. An end is told after the datagrams that came before it.
-    pub(super) fn read_stream(&mut self, key: u32, out: &mut Completions, budget: Budget<'_>) -> bool {
+    pub(super) fn read_stream(
+        &mut self,
+        key: u32,
+        out: &mut Completions,
+        budget: Budget<'_>,
+    ) -> bool {
         let mut more = false;
         let mut upward = std::mem::take(&mut self.datagrams.splices.upward);
         let mut delivered = None;
