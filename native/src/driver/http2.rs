@@ -16,11 +16,16 @@ use crate::seam::mailbox::BACKLOG_LIMIT;
 use crate::seam::operation::Http2Start;
 use crate::tcp::socket::TcpSocket;
 
-/// Bytes read at once.
+/// Bytes read at once for each stream, of so many at most: their frames come in turn, and what belongs to one
+/// socket goes to the kernel together. What is read for one stream is written while it is in the cache.
 const READ: usize = 128 * 1024;
+const READ_STREAMS: usize = 4;
+
+/// The memory that this takes.
+const BUFFER: usize = READ * READ_STREAMS;
 
 /// Bytes that one session reads, and that it sends, before another has its turn; and all of them in one round.
-const TURN: usize = 256 * 1024;
+const TURN: usize = 512 * 1024;
 const ROUND: usize = 1024 * 1024;
 
 /// Undrained bytes above which no session is read at all. Up to there only their streams wait for JavaScript,
@@ -185,7 +190,7 @@ impl Driver {
     /// Returns how much was read.
     fn receive_session(&mut self, index: u32, turn: usize) -> usize {
         let mut buffer = std::mem::take(&mut self.http2_buffer);
-        buffer.resize(READ, 0);
+        buffer.resize(BUFFER, 0);
         let mut done = 0;
         // One that has too much to send is listed again once that has gone.
         while let Some(session) = self.http2.sessions.get(&index)
@@ -197,7 +202,8 @@ impl Driver {
                 self.tcp.list_readable(index);
                 break;
             }
-            match socket.read_bytes(&mut buffer) {
+            let room = READ * session.stream_count().clamp(1, READ_STREAMS);
+            match socket.read_bytes(&mut buffer[..room]) {
                 Ok(0) => {
                     self.session_ended(index);
                     break;
@@ -235,7 +241,7 @@ impl Driver {
             return;
         }
         let mut buffer = std::mem::take(&mut self.http2_buffer);
-        buffer.resize(READ, 0);
+        buffer.resize(BUFFER, 0);
         let socket = self.tcp.sockets.get_mut(&index);
         if let Some(Ok(count)) = socket.map(|socket| socket.read_bytes(&mut buffer)) {
             let bytes = &buffer[..count];
@@ -270,7 +276,7 @@ impl Driver {
     /// all of them.
     fn pump_session(&mut self, index: u32, turn: usize) -> io::Result<usize> {
         let mut buffer = std::mem::take(&mut self.http2_buffer);
-        buffer.resize(READ, 0);
+        buffer.resize(BUFFER, 0);
         let mut gathered = 0;
         let mut done = 0;
         let result = loop {

@@ -1,7 +1,7 @@
 //! What sessions tell: records for JavaScript, and bytes for the sockets of splices.
 
 use std::cell::Cell;
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 
 use crate::http2::outlet::Outlet;
 use crate::seam::budget::Budget;
@@ -9,8 +9,8 @@ use crate::seam::completion::{Completions, Kind};
 use crate::tcp::Sockets;
 use crate::tcp::socket::SocketSplice;
 
-/// Pieces given to a socket at once.
-const PARTS: usize = 32;
+/// Most pieces that are gathered.
+const PARTS: usize = 64;
 
 /// Where the gathered pieces go.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -19,15 +19,13 @@ struct Target {
     socket: u32,
 }
 
-/// Gathers the pieces for one socket, so that they go to the kernel together and from where they lie.
+/// Gathers the pieces for each socket, so that they go to the kernel together and from where they lie.
 pub(super) struct Told<'a, 'b> {
     socket: u32,
     out: &'a mut Completions,
     budget: Budget<'a>,
     tcp: &'a mut Sockets,
-    target: Option<Target>,
-    parts: [IoSlice<'b>; PARTS],
-    count: usize,
+    gathered: Vec<(Target, IoSlice<'b>)>,
 }
 
 impl<'a, 'b> Told<'a, 'b> {
@@ -44,32 +42,38 @@ impl<'a, 'b> Told<'a, 'b> {
             out,
             budget: Budget::new(backlog, limit, starved),
             tcp,
-            target: None,
-            parts: [IoSlice::new(&[]); PARTS],
-            count: 0,
+            gathered: Vec::new(),
         }
     }
 
-    /// Gives what was gathered to its socket.
+    /// Gives what was gathered to the sockets.
     pub fn flush(&mut self) {
-        let count = std::mem::take(&mut self.count);
-        let Some(Target {
-            splice,
-            socket: index,
-        }) = self.target.take()
-        else {
-            return;
-        };
+        let mut gathered = std::mem::take(&mut self.gathered);
+        let mut parts = Vec::with_capacity(gathered.len());
+        while let Some(&(target, _)) = gathered.first() {
+            gathered.retain(|&(other, part)| {
+                let own = other == target;
+                if own {
+                    parts.push(part);
+                }
+                !own
+            });
+            self.give(target, &mut parts);
+            parts.clear();
+        }
+        self.gathered = gathered;
+    }
+
+    fn give(&mut self, target: Target, parts: &mut [IoSlice<'b>]) {
         // Where it is gone JavaScript hears of it.
-        let socket = self.tcp.sockets.get_mut(&index);
-        let own = |own: &SocketSplice| own.id == splice;
+        let socket = self.tcp.sockets.get_mut(&target.socket);
+        let own = |own: &SocketSplice| own.id == target.splice;
         let Some(socket) = socket.filter(|socket| socket.splice.as_ref().is_some_and(own)) else {
             return;
         };
-        let written: io::Result<()> = socket.write_spliced_parts(&mut self.parts[..count]);
-        match written {
-            Ok(()) => self.tcp.list_flush(index),
-            Err(error) => self.tcp.cut.push((index, error)),
+        match socket.write_spliced_parts(parts) {
+            Ok(()) => self.tcp.list_flush(target.socket),
+            Err(error) => self.tcp.cut.push((target.socket, error)),
         }
     }
 }
@@ -148,12 +152,10 @@ impl<'b> Outlet<'b> for Told<'_, 'b> {
         if bytes.is_empty() {
             return;
         }
-        let target = Some(Target { splice, socket });
-        if self.target != target || self.count == PARTS {
+        if self.gathered.len() == PARTS {
             self.flush();
-            self.target = target;
         }
-        self.parts[self.count] = IoSlice::new(bytes);
-        self.count += 1;
+        let target = Target { splice, socket };
+        self.gathered.push((target, IoSlice::new(bytes)));
     }
 }

@@ -198,6 +198,11 @@ impl Session {
         self.control.len() > CONTROL
     }
 
+    /// Streams that are not over.
+    pub fn stream_count(&self) -> usize {
+        self.streams.len()
+    }
+
     /// The stream of this id was never opened.
     pub(super) fn is_idle(&self, id: u32) -> bool {
         if self.is_peers(id) {
