@@ -5,6 +5,7 @@ import type { HttpClientConnection } from '../../src/http/connection.js';
 import type { ProxyEvent } from '../../src/proxy/events.js';
 import type { ProxyOptions } from '../../src/proxy/options.js';
 import type { RunningProxy } from '../../src/proxy/proxy.js';
+import { control, headers, rawClientOn } from '../http/h3/raw-peer.js';
 import { rawTunnel } from './raw-tunnel.js';
 import { createDialler, openTunnel, type RealTunnel, startEcho, startProxy } from './real-proxy.js';
 
@@ -70,6 +71,44 @@ describe('the data path of a proxy', { ...limit, timeout: 600_000 }, () => {
       const { payloadsIn, payloadsOut, bytesIn, bytesOut } = end.statistics;
       assert.deepEqual([payloadsIn, payloadsOut, bytesIn, bytesOut], [40, 40, bytesOut, bytesIn], dataPath);
       await connection.close();
+    }
+  });
+
+  test('SETTINGS beside the first request are known to it; where they come later, the splice begins later', async () => {
+    for (const order of ['together', 'late'] as const) {
+      const { proxy } = await startProxy({ dataPath: 'splice' });
+      const echo = await startEcho();
+      const peer = await rawClientOn(dialler.engine, {
+        remote: { address: '127.0.0.1', port: proxy.addresses[0]?.port ?? 0 },
+        tls: { serverName: 'localhost', alpn: ['h3'], trust: { mode: 'insecure' } },
+      });
+      const stream = peer.open(
+        headers(
+          [':method', 'CONNECT'],
+          [':protocol', 'connect-udp'],
+          [':scheme', 'https'],
+          [':authority', 'localhost'],
+          [':path', `/.well-known/masque/udp/127.0.0.1/${echo.port}/`],
+          ['capsule-protocol', '?1'],
+        ),
+      );
+      if (order === 'late') await until(() => stream.received.length > 0, 'the answer');
+      peer.openUnidirectional(control());
+      await until(() => stream.received.length > 0, 'the answer');
+      if (order === 'together') {
+        assert.equal(path(proxy), 'splice', order);
+      } else {
+        assert.equal(path(proxy), 'js', order);
+        for (let count = 1; count <= 64; count++) {
+          peer.datagram(Uint8Array.of(0, 0, count));
+          await until(() => peer.datagrams.length === count, `payload ${count}`);
+        }
+        assert.equal(path(proxy), 'splice', order);
+      }
+      const before = peer.datagrams.length;
+      peer.datagram(Uint8Array.of(0, 0, 99));
+      await until(() => peer.datagrams.length > before, 'a payload through the splice');
+      peer.quic.close(0x100, '');
     }
   });
 

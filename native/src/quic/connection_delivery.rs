@@ -23,7 +23,8 @@ impl Connection {
             Some(_) => budget.unlimited(),
             None => budget.turn(out, TURN),
         };
-        for dir in [Dir::Bi, Dir::Uni] {
+        // What a control stream says of the connection comes before the requests on it.
+        for dir in [Dir::Uni, Dir::Bi] {
             if self.acceptable[dir as usize] && !budget.spent(out) {
                 self.accept_streams(dir, out, Some(budget));
             }

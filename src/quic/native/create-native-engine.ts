@@ -181,7 +181,8 @@ function createShard({ binding, writeRoom, shards, congestion }: Common, index: 
     while (at < end) {
       const head = words[at] as number;
       const from = at;
-      if ((head & 0xff) === completion.streamOpened && requests.left-- <= 0) return false;
+      const request = (head & 0xff) === completion.streamOpened && words[at + 5] !== 0;
+      if (request && requests.left-- <= 0) return false;
       at += head >>> 8;
       try {
         dispatch(context, from, events);

@@ -81,6 +81,9 @@ export interface UdpServingOptions {
 /** How long a client may leave its side open once this side has ended, milliseconds. */
 const LINGER = 5_000;
 
+/** Payloads after which it is tried again where no splice could be: the client's SETTINGS may have come since. */
+const SPLICE_AGAIN = 64;
+
 const ENDED: SideEnd = { kind: 'ended' };
 
 /** A dead socket, as opposed to one packet that the kernel refused. */
@@ -308,6 +311,7 @@ export class ServedUdp implements UdpServing {
   private trySplice(): void {
     const end = this.phase === 'open' ? this.far?.spliceEnd?.() : undefined;
     if (end) this.spliced = this.binding.datagrams.splice(end);
+    if (!this.spliced) this.before = SPLICE_AGAIN;
   }
 
   private activity(): number {
