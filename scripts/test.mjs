@@ -1,7 +1,7 @@
 // Runs the tests of dist/test: all, or those whose path contains one of the arguments.
 // Options: --dir DIR (a build folder other than dist), --slow (also the *.slow.test files), --times (every
 // file's time, not only those of the slowest).
-// A file is a process; twice as many run at once as there are processors, since they wait more than half of their
+// A file is a process; three times as many run at once as there are processors, since they wait for most of their
 // time, and those that measure run by themselves.
 // A few files that failed beside others run once more by themselves: one that passes then is listed as unsteady,
 // with its first failure printed, and does not fail the run. More than a few are no accident and are not run again.
@@ -127,7 +127,7 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
 const byItself = (name) => alone.some((pattern) => pattern.test(name));
 await runAll(
   files.filter((name) => !byItself(name)),
-  2 * availableParallelism(),
+  3 * availableParallelism(),
 );
 await runAll(files.filter(byItself), 1);
 

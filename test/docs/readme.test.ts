@@ -21,6 +21,13 @@ const text = await readFile(new URL('../../../README.md', import.meta.url), 'utf
 const blocks = new Map<string, string>();
 for (const match of text.matchAll(/```\w+ run=(\w+)\n(.*?)```/gs)) blocks.set(match[1] ?? '', match[2] ?? '');
 
+interface Started {
+  /** What became of it and what it printed. */
+  told(): string;
+  /** Its exit code and signal. */
+  stop(): Promise<unknown>;
+}
+
 describe('the examples of the README', { ...options, timeout: 600_000 }, () => {
   let folder: string;
   let names: { port: number; stop: () => void };
@@ -53,7 +60,7 @@ describe('the examples of the README', { ...options, timeout: 600_000 }, () => {
   };
   const run = (name: string) => runProgram('bash', ['-c', `cd '${folder}' && ${block(name)}`], 30_000);
   /** Starts a block that runs until it is told to end, and waits until it printed `sign`. */
-  const start = async (name: string, sign: RegExp, more = ''): Promise<() => Promise<unknown>> => {
+  const start = async (name: string, sign: RegExp, more = ''): Promise<Started> => {
     const child = spawn('bash', ['-c', `cd '${folder}' && exec env ${block(name)}${more}`], {
       env: { ...process.env, XDG_STATE_HOME: folder },
     });
@@ -68,10 +75,13 @@ describe('the examples of the README', { ...options, timeout: 600_000 }, () => {
       child.stderr.on('data', hear);
       child.once('exit', (code) => fail(new Error(`${name} ended with ${code}: ${printed}`)));
     });
-    return () => {
-      const exit = once(child, 'exit');
-      child.kill('SIGTERM');
-      return exit;
+    return {
+      told: () => `${child.exitCode ?? child.signalCode ?? 'runs'}: ${printed}`,
+      stop() {
+        const exit = once(child, 'exit');
+        child.kill('SIGTERM');
+        return exit;
+      },
     };
   };
 
@@ -125,9 +135,9 @@ describe('the examples of the README', { ...options, timeout: 600_000 }, () => {
 
   for (const name of ['forward', 'environment', 'nested']) {
     test(`bauta client: ${name}`, options, async () => {
-      const stop = await start(name, new RegExp(String(localPort)));
+      const { told, stop } = await start(name, new RegExp(String(localPort)));
       const { stdout } = await run('dig');
-      assert.equal(stdout.trim(), '192.0.2.7');
+      assert.equal(stdout.trim(), '192.0.2.7', `${stdout}\n${told()}`);
       assert.deepEqual(await stop(), [0, null]);
     });
   }
@@ -147,19 +157,19 @@ describe('the examples of the README', { ...options, timeout: 600_000 }, () => {
   for (const name of ['client', 'lossy']) {
     test(`bauta client: ${name}`, options, async () => {
       // Another program of this machine may have port 1080.
-      const stop = await start(name, /SOCKS5 and HTTP proxy/, ' --mixed localhost:0');
+      const { stop } = await start(name, /SOCKS5 and HTTP proxy/, ' --mixed localhost:0');
       assert.deepEqual(await stop(), [0, null]);
     });
   }
 
   test('bauta client: ports', options, async () => {
-    const stop = await start('ports', /SOCKS5 proxy[\s\S]*leads to 127\.0\.0\.1/);
+    const { stop } = await start('ports', /SOCKS5 proxy[\s\S]*leads to 127\.0\.0\.1/);
     assert.deepEqual(await stop(), [0, null]);
   });
 
   for (const name of ['server', 'certificate', 'relay', 'bbr']) {
     test(`bauta proxy: ${name}`, options, async () => {
-      const stop = await start(name, /listening on[^\n]*\n[\s\S]*link +https:/);
+      const { stop } = await start(name, /listening on[^\n]*\n[\s\S]*link +https:/);
       assert.deepEqual(await stop(), [0, null]);
     });
   }
