@@ -10,8 +10,13 @@ export function fieldValues(fields: Fields, name: string): string[] {
 
 /** The value of a field that must not be repeated; undefined when absent or sent more than once. */
 export function singleField(fields: Fields, name: string): string | undefined {
-  const values = fieldValues(fields, name);
-  return values.length === 1 ? values[0] : undefined;
+  let found: string | undefined;
+  for (const [key, value] of fields) {
+    if (key !== name) continue;
+    if (found !== undefined) return undefined;
+    found = value;
+  }
+  return found;
 }
 
 /** Size of a field section, bytes, as settings count it (RFC 9114 section 4.2.2, RFC 9113 section 6.5.2). */

@@ -15,6 +15,7 @@ export function percentEncode(text: string): string {
 
 /** Decodes percent-encoded UTF-8; undefined when it is none. */
 export function percentDecode(text: string): string | undefined {
+  if (!text.includes('%')) return text;
   try {
     return decodeURIComponent(text);
   } catch {

@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import type { Clock } from '../clock/clock.js';
 import { BautaError } from '../protocol/bauta-error.js';
 import { Asker } from '../tunnel/asker.js';
@@ -48,7 +47,8 @@ const MAX_RUNNING = 8;
 const REMEMBER = 60_000;
 
 interface Remembered {
-  readonly digest: string;
+  /** As the client wrote it: only who has shown it on this connection is compared with it. */
+  readonly value: string;
   readonly generation: number;
   readonly until: number;
   readonly user: User;
@@ -86,16 +86,15 @@ export function createConnectionLogin(options: LoginOptions): ConnectionLogin {
       const authenticate = options.authenticate();
       if (authenticate === 'anyone') return ANYONE;
       if (value === undefined) return STRANGER;
-      const digest = hash('sha256', value, 'base64');
       const generation = options.generation();
       if (
-        remembered?.digest === digest &&
+        remembered?.value === value &&
         remembered.generation === generation &&
         clock.now() < remembered.until
       ) {
         return { kind: 'user', user: remembered.user };
       }
-      const key = `${generation} ${digest}`;
+      const key = `${generation} ${value}`;
       const waiting = running.get(key);
       if (waiting) return waiting;
       if (running.size >= MAX_RUNNING) return { kind: 'failed', error: new BautaError('ERR_TOO_MANY') };
@@ -104,7 +103,7 @@ export function createConnectionLogin(options: LoginOptions): ConnectionLogin {
         if (outcome.kind === 'user') {
           if (!made.known) options.becameKnown?.();
           made.known = true;
-          remembered = { digest, generation, until: clock.now() + REMEMBER, user: outcome.user };
+          remembered = { value, generation, until: clock.now() + REMEMBER, user: outcome.user };
         } else if (outcome.kind === 'stranger') {
           made.failures++;
         }

@@ -1,4 +1,4 @@
-import { type Fields, fieldValues } from '../protocol/fields.js';
+import { type Fields, singleField } from '../protocol/fields.js';
 import type { Challenge } from './refusal.js';
 
 /** What a client showed to be let in. */
@@ -53,8 +53,8 @@ const fieldsOf: Record<Challenge, readonly string[]> = {
 /** The field value to authenticate a request by. Undefined when there is none, or one that is repeated. */
 export function credentialField(fields: Fields, challenge: Challenge): string | undefined {
   for (const name of fieldsOf[challenge]) {
-    const values = fieldValues(fields, name);
-    if (values.length === 1) return values[0];
+    const value = singleField(fields, name);
+    if (value !== undefined) return value;
   }
   return undefined;
 }
