@@ -135,7 +135,7 @@ describe('the examples of the README', { ...options, timeout: 600_000 }, () => {
 
   for (const name of ['forward', 'environment', 'nested']) {
     test(`bauta client: ${name}`, options, async () => {
-      const { told, stop } = await start(name, new RegExp(String(localPort)));
+      const { told, stop } = await start(name, new RegExp(`:${localPort}.* leads to `));
       const { stdout } = await run('dig');
       assert.equal(stdout.trim(), '192.0.2.7', `${stdout}\n${told()}`);
       assert.deepEqual(await stop(), [0, null]);

@@ -4,13 +4,21 @@ import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { runProgram } from './program.js';
 
-/** A UDP port of loopback that was free a moment ago. */
+/**
+ * A UDP port of loopback that was free a moment ago, below those that Linux gives to sockets which ask for none: another
+ * program's could have it by the time that it is used.
+ */
 export async function freePort(): Promise<number> {
-  const socket = createSocket('udp4').bind(0, '127.0.0.1');
-  await once(socket, 'listening');
-  const { port } = socket.address();
-  await new Promise<void>((resolve) => socket.close(() => resolve()));
-  return port;
+  for (;;) {
+    const port = 20_000 + Math.floor(Math.random() * 12_000);
+    const socket = createSocket('udp4').bind(port, '127.0.0.1');
+    const free = await once(socket, 'listening').then(
+      () => true,
+      () => false,
+    );
+    await new Promise<void>((resolve) => socket.close(() => resolve()));
+    if (free) return port;
+  }
 }
 
 export function dig(port: number, ...args: string[]) {
