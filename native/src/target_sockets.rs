@@ -71,12 +71,6 @@ impl NativeEngine {
             Ok(os) => os,
             Err(error) => return Ok(errno(&error)),
         };
-        // Nothing comes to a connected socket before it sends: the engine's thread has time for that.
-        if remote.is_none()
-            && let Err(error) = os.prepare()
-        {
-            return Ok(errno(&error));
-        }
         let counters = Arc::new(SocketCounters::default());
         self.sockets
             .insert(socket, (os.local, Arc::clone(&counters)));

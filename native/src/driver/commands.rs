@@ -221,13 +221,11 @@ impl Driver {
             counters,
         } = adopt;
         let about = Source::Socket(socket);
-        let prepared = match remote {
-            Some(_) => os.prepare(),
-            None => Ok(()),
-        };
+        let ready = os
+            .prepare()
+            .and_then(|()| room::register(self.poll.registry(), &mut os.socket, about));
         // An error of the kernel's own memory: the socket is there, and is dead.
-        if prepared.is_err() || room::register(self.poll.registry(), &mut os.socket, about).is_err()
-        {
+        if ready.is_err() {
             self.out
                 .begin(Kind::UdpProblem, socket)
                 .word(libc::EIO as u32)

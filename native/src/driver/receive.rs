@@ -10,12 +10,11 @@ use crate::quic::greeting::Greeting;
 use crate::quic::outcome::errno;
 use crate::seam::budget::Budget;
 use crate::seam::mailbox::BACKLOG_LIMIT;
+use crate::udp::scratch::TURN;
 use crate::udp::target::Phase;
 
-/// Batches read from one endpoint before others have their turn, and bytes after which there is none more:
-/// what was received goes on while it is in the processor's cache, and before queues overflow.
+/// Most batches read from one endpoint before others have their turn.
 const BATCHES: usize = 8;
-const TURN: usize = 32 * 1024;
 
 /// Undrained bytes above which no connection is accepted: their openings are told whatever the
 /// backlog, and JavaScript, which alone limits their number, has not caught up for a while.

@@ -172,7 +172,7 @@ impl Connection {
                 .word(u32::from(dir == Dir::Bi))
                 .end();
             match budget {
-                Some(budget) if self.first_credit > 0 && !budget.spent(out) => {
+                Some(budget) if !budget.spent(out) => {
                     if self.read_stream(key, out, budget) {
                         self.readable.push(key);
                     }

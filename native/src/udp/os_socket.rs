@@ -148,11 +148,7 @@ pub fn bind(opening: &Opening) -> io::Result<std::net::UdpSocket> {
     if domain == Domain::IPV6 {
         socket.set_only_v6(!opening.dual_stack)?;
     }
-    if let Some(bytes) = opening.buffer {
-        // What the system allows is what there is.
-        let _ = socket.set_recv_buffer_size(bytes);
-        let _ = socket.set_send_buffer_size(bytes);
-    }
+    ask_for_buffers(&socket, opening.buffer);
     #[cfg(not(target_os = "linux"))]
     socket.set_nonblocking(true)?;
     #[cfg(target_os = "linux")]
@@ -168,6 +164,14 @@ pub fn bind(opening: &Opening) -> io::Result<std::net::UdpSocket> {
         socket.connect(&remote.into()).map_err(no_port)?;
     }
     Ok(socket.into())
+}
+
+/// What the system allows is what there is.
+pub fn ask_for_buffers(socket: &Socket, bytes: Option<usize>) {
+    if let Some(bytes) = bytes {
+        let _ = socket.set_recv_buffer_size(bytes);
+        let _ = socket.set_send_buffer_size(bytes);
+    }
 }
 
 /// Linux has a word of its own for it that no port is left where connecting has to find one.

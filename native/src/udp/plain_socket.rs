@@ -13,10 +13,10 @@ use std::sync::OnceLock;
 
 use mio::net::UdpSocket;
 use quinn_udp::Transmit;
-use socket2::SockAddr;
+use socket2::{SockAddr, SockRef};
 
 use crate::udp::error_queue::{prepare, set};
-use crate::udp::os_socket::{Opening, Received, SEGMENTS, bind};
+use crate::udp::os_socket::{Opening, Received, SEGMENTS, ask_for_buffers, bind};
 use crate::udp::scratch::Scratch;
 
 /// Packets in one batch from which on the kernel is asked to join packets (GRO). Short exchanges
@@ -46,7 +46,7 @@ fn segments_of(fd: RawFd) -> usize {
 }
 
 impl PlainSocket {
-    /// Opens what can be refused; `prepare` has to come before the first packet.
+    /// Opens what can be refused; the rest is left to `prepare`, before it is read or written.
     pub fn open(opening: &Opening) -> io::Result<Self> {
         let socket = bind(&Opening {
             buffer: None,
@@ -67,12 +67,7 @@ impl PlainSocket {
     /// DF on every packet, ICMP errors told, and the buffers.
     pub fn prepare(&self) -> io::Result<()> {
         let fd = self.socket.as_raw_fd();
-        if let Some(bytes) = self.buffer {
-            let bytes = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
-            // What the system allows is what there is.
-            let _ = set(fd, libc::SOL_SOCKET, libc::SO_RCVBUF, bytes);
-            let _ = set(fd, libc::SOL_SOCKET, libc::SO_SNDBUF, bytes);
-        }
+        ask_for_buffers(&SockRef::from(&self.socket), self.buffer);
         let ipv6 = self.local.is_ipv6();
         if ipv6 {
             // Where it is missing, the kernel's path MTU alone decides.

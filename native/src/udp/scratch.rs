@@ -10,6 +10,10 @@ const LARGEST: usize = 65_536;
 /// the processor's cache.
 const STRIDE: usize = LARGEST + 33 * 64;
 
+/// Bytes after which a socket reads no further batch before others have their turn: what was received goes on while
+/// it is in the processor's cache, and before queues overflow.
+pub const TURN: usize = 32 * 1024;
+
 #[derive(Default)]
 pub struct Scratch {
     pub bytes: Box<[u8]>,

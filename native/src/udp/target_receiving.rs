@@ -7,12 +7,11 @@ use crate::seam::budget::Budget;
 use crate::seam::completion::{Completions, Kind};
 use crate::udp::addresses::AddressTable;
 use crate::udp::os_socket::Received;
-use crate::udp::scratch::Scratch;
+use crate::udp::scratch::{Scratch, TURN};
 use crate::udp::target::TargetSocket;
 
-/// Batches read from one socket before others have their turn, and bytes after which there is none more.
+/// Most batches read from one socket before others have their turn.
 const BATCHES: usize = 4;
-const TURN: u64 = 32 * 1024;
 
 impl TargetSocket {
     /// Reads for JavaScript, within the budget; true when more may wait.
@@ -67,12 +66,12 @@ impl TargetSocket {
             let (mut packets, mut bytes) = (0, 0);
             let result = self.os.receive(scratch, |received| {
                 packets += 1;
-                bytes += received.bytes.len() as u64;
+                bytes += received.bytes.len();
                 each(received, out);
             });
             turn += bytes;
             self.counters.packets_received.add(packets);
-            self.counters.bytes_received.add(bytes);
+            self.counters.bytes_received.add(bytes as u64);
             match result {
                 Ok(true) => self.count_kernel_drops(),
                 Ok(false) => return false,
