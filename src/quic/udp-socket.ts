@@ -30,6 +30,18 @@ export interface UdpSocketStatistics {
   readonly droppedReceiving: number;
 }
 
+/** Counters of a socket that has neither sent nor received. */
+export function zeroUdpSocketStatistics(): { -readonly [Name in keyof UdpSocketStatistics]: number } {
+  return {
+    packetsSent: 0,
+    packetsReceived: 0,
+    bytesSent: 0,
+    bytesReceived: 0,
+    droppedSending: 0,
+    droppedReceiving: 0,
+  };
+}
+
 /** A UDP socket: DF set, not-ECT, batched system calls where the machine has them. */
 export interface UdpSocket {
   readonly localAddress: SocketAddress;

@@ -7,6 +7,7 @@ import {
   type UdpSocketOptions,
   type UdpSocketStatistics,
   type UdpSockets,
+  zeroUdpSocketStatistics,
 } from '../udp-socket.js';
 import { datagramOverhead, type EngineContext, freeIndex } from './context.js';
 import { errnoName, udpProblem } from './errno.js';
@@ -19,14 +20,7 @@ const sendQueue = 1024 * 1024;
 const nowhere: SocketAddress = { address: '0.0.0.0', port: 0 };
 const unset: SocketAddress = { address: '', port: 0 };
 
-const nothing: UdpSocketStatistics = {
-  packetsSent: 0,
-  packetsReceived: 0,
-  bytesSent: 0,
-  bytesReceived: 0,
-  droppedSending: 0,
-  droppedReceiving: 0,
-};
+const nothing: UdpSocketStatistics = zeroUdpSocketStatistics();
 
 /** So many sockets that are free for the next keep what the native side has of them, which those replace. */
 const keptSockets = 64;

@@ -6,6 +6,7 @@ import {
   type UdpSocketHandler,
   type UdpSocketOptions,
   type UdpSockets,
+  zeroUdpSocketStatistics,
 } from '../udp-socket.js';
 import type { NetworkCore } from './engine.js';
 import { type Host, localAddress } from './host.js';
@@ -34,7 +35,7 @@ export function createSimulatedUdpSockets(
       throw new UdpOpenError('no-ports', 'EADDRINUSE');
     }
     const local: SocketAddress = { address, port };
-    const count = { packetsSent: 0, packetsReceived: 0, bytesSent: 0, bytesReceived: 0, droppedSending: 0 };
+    const count = zeroUdpSocketStatistics();
     let alive = true;
 
     const problem = (kind: UdpProblem, errno: string): void => {
@@ -67,7 +68,7 @@ export function createSimulatedUdpSockets(
         link.sendLossy(address, target.address, copy.length, () => arrive(copy, target));
         return 'sent';
       },
-      statistics: () => ({ ...count, droppedReceiving: 0 }),
+      statistics: () => ({ ...count }),
       close() {
         if (!alive) return;
         alive = false;

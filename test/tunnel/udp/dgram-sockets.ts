@@ -7,6 +7,7 @@ import {
   type UdpSocketHandler,
   type UdpSocketOptions,
   type UdpSockets,
+  zeroUdpSocketStatistics,
 } from '../../../src/quic/udp-socket.js';
 
 const problems: Readonly<Record<string, UdpProblem>> = {
@@ -58,14 +59,7 @@ async function open(options: UdpSocketOptions, handler: UdpSocketHandler): Promi
     throw new UdpOpenError(problemOf(codeOf(error)), codeOf(error));
   }
 
-  const counters = {
-    packetsSent: 0,
-    packetsReceived: 0,
-    bytesSent: 0,
-    bytesReceived: 0,
-    droppedSending: 0,
-    droppedReceiving: 0,
-  };
+  const counters = zeroUdpSocketStatistics();
   let open = true;
   const failed = (error: Error): void => {
     if (open) handler.problem(problemOf(codeOf(error)), codeOf(error));
