@@ -5,6 +5,7 @@ import { connect } from 'node:net';
 import { after, test } from 'node:test';
 import { failures } from '../../src/protocol/failures.js';
 import { startTestProxy } from '../client/test-proxy.js';
+import { freePort } from '../free-port.js';
 import {
   type BautaProcess,
   runBauta,
@@ -56,15 +57,6 @@ async function fetchBy(proxyPort: number, url: string, user?: string): Promise<s
   let text = String(response.statusCode);
   for await (const chunk of response) text += ` ${chunk}`;
   return text;
-}
-
-async function freePort(): Promise<number> {
-  const server = http.createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  await once(server, 'close');
-  return typeof address === 'object' && address ? address.port : 0;
 }
 
 test('--mixed, --socks, --http-proxy and --tcp: each on its port, with the local user', limit, async () => {
@@ -193,7 +185,7 @@ test('exec: what fails before the command starts has the exit codes of the error
     [['exec', proxy.link, '--'], 'ERR_USAGE'],
     [['exec', proxy.link, 'curl', 'https://a.example'], 'ERR_USAGE'],
     [
-      ['exec', `https://a:b@127.0.0.1:${await freePort()}/`, '--timeout', '2', ...never],
+      ['exec', `https://a:b@127.0.0.1:${await freePort('tcp')}/`, '--timeout', '2', ...never],
       'ERR_PROXY_UNREACHABLE',
     ],
   ] as const) {

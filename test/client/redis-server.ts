@@ -1,20 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { type AddressInfo, connect, createServer } from 'node:net';
+import { connect } from 'node:net';
+import { freePort } from '../free-port.js';
 
 /** Why tests with a real Redis cannot run here; undefined where they can. */
 export const withoutRedis: string | undefined = spawnSync('redis-server', ['--version']).error
   ? 'redis-server is not installed (scripts/test-tools.sh)'
   : undefined;
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
-}
 
 async function answers(port: number): Promise<boolean> {
   const socket = connect(port, '127.0.0.1');
@@ -30,7 +22,7 @@ async function answers(port: number): Promise<boolean> {
 
 /** A Redis of its own on 127.0.0.1, which keeps nothing. */
 export async function startRedis(): Promise<AsyncDisposable & { readonly target: string }> {
-  const port = await freePort();
+  const port = await freePort('tcp');
   const options = ['--port', String(port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'];
   const server: ChildProcess = spawn('redis-server', options, { stdio: 'ignore', cwd: '/tmp' });
   const exit = once(server, 'exit');

@@ -8,9 +8,10 @@ import { join, resolve } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { selfSigned } from '../../src/quic/native/index.js';
+import { freePort } from '../free-port.js';
 import { bautaMain, type RunningCommand, startBauta } from '../interop/command.js';
 import { type EchoTarget, startEchoTarget } from '../interop/echo-target.js';
-import { freePort, startNameServer } from '../interop/name-server.js';
+import { startNameServer } from '../interop/name-server.js';
 import { requireCommand, runProgram } from '../interop/program.js';
 
 const options = { timeout: 120_000, ...requireCommand('dig'), ...requireCommand('dnsmasq') };
@@ -99,7 +100,7 @@ describe('the examples of the README', { ...options, timeout: 600_000 }, () => {
     await symlink(build, join(folder, 'node_modules/bauta/dist'));
     names = await startNameServer();
     echo = await startEchoTarget('127.0.0.1');
-    localPort = await freePort();
+    localPort = await freePort('udp');
     page.listen(0, '127.0.0.1');
     await once(page, 'listening');
     pagePort = (page.address() as AddressInfo).port;

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { once } from 'node:events';
-import { type AddressInfo, createServer } from 'node:net';
 import { after, before, describe, test } from 'node:test';
+import { startTcpTarget } from '../proxy/tcp-target.js';
 import { startEchoTarget } from './echo-target.js';
 import { openProxy, type ProxyUnderTest } from './open-proxy.js';
 import { jsonLines, requireProgram, runProgram } from './program.js';
@@ -71,15 +70,9 @@ describe('aioquic', { ...options, timeout: 600_000 }, () => {
 
   test('S1, S3, S4, S6, S25: each violation gets the code that the RFCs demand', options, async () => {
     // A classic CONNECT stays open, where the answer to a plain request would be complete before the datagram.
-    const target = createServer((socket) => socket.on('error', () => undefined).resume()).listen(
-      0,
-      '127.0.0.1',
-    );
-    await once(target, 'listening');
-    const { port } = target.address() as AddressInfo;
+    const target = await startTcpTarget();
     const args = [script, 'violations', '--proxy', proxy.authority, '--ca', proxy.certFile];
-    const run = await runProgram(python, [...args, '--target', `127.0.0.1:${port}`], 100_000);
-    target.close();
+    const run = await runProgram(python, [...args, '--target', `127.0.0.1:${target.port}`], 100_000);
     assert.equal(run.code, 0, run.stderr);
     const seen = Object.fromEntries(
       jsonLines(run.stdout).map(({ violation, kind, code }) => [violation, { kind, code }]),

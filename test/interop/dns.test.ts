@@ -3,8 +3,9 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { freePort } from '../free-port.js';
 import { type RunningCommand, startBauta } from './command.js';
-import { dig, freePort, startNameServer } from './name-server.js';
+import { dig, startNameServer } from './name-server.js';
 import { requireCommand } from './program.js';
 
 const options = { timeout: 120_000, ...requireCommand('dig'), ...requireCommand('dnsmasq') };
@@ -33,7 +34,7 @@ describe('dig through bauta proxy and bauta client', { ...options, timeout: 600_
       const link = new URL(String(proxy?.first['link']));
       link.username = 'ann';
       link.password = 'secret';
-      const local = await freePort();
+      const local = await freePort('udp');
       const client = await startBauta([
         ...['client', link.href, '--versions', version],
         ...['--udp', `${local}=127.0.0.1:${server?.port}`],

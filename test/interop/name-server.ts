@@ -1,25 +1,7 @@
 import { spawn } from 'node:child_process';
-import { createSocket } from 'node:dgram';
-import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../free-port.js';
 import { runProgram } from './program.js';
-
-/**
- * A UDP port of loopback that was free a moment ago, below those that Linux gives to sockets which ask for none: another
- * program's could have it by the time that it is used.
- */
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const port = 20_000 + Math.floor(Math.random() * 12_000);
-    const socket = createSocket('udp4').bind(port, '127.0.0.1');
-    const free = await once(socket, 'listening').then(
-      () => true,
-      () => false,
-    );
-    await new Promise<void>((resolve) => socket.close(() => resolve()));
-    if (free) return port;
-  }
-}
 
 export function dig(port: number, ...args: string[]) {
   return runProgram('dig', ['@127.0.0.1', '-p', String(port), '+time=2', '+tries=2', ...args], 15_000);
@@ -28,7 +10,7 @@ export function dig(port: number, ...args: string[]) {
 /** dnsmasq on loopback: it answers for `bauta.test` and below with 192.0.2.7, and asks nobody else. */
 export async function startNameServer(): Promise<{ port: number; stop: () => void }> {
   for (let attempt = 0; attempt < 5; attempt++) {
-    const port = await freePort();
+    const port = await freePort('udp');
     const child = spawn(
       'dnsmasq',
       [

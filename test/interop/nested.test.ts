@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { test } from 'node:test';
 import { spkiPin } from '../../src/quic/native/index.js';
+import { freePort } from '../free-port.js';
 import { startBauta } from './command.js';
-import { freePort } from './name-server.js';
 import { openProxy } from './open-proxy.js';
 import { jsonLines, requireProgram, runProgram, startProgram } from './program.js';
 
@@ -28,7 +28,7 @@ for (const { hops, size, packet } of [
         return ['--proxy', `https://${authority}/#pin=${pin}`];
       }),
     );
-    const local = await freePort();
+    const local = await freePort('udp');
     const client = await startBauta([
       'client',
       ...links.flat(),
