@@ -13,8 +13,12 @@ for (const character of "abcdefghijklmnopqrstuvwxyz0123456789!#$%&'*+-.^_`|~") {
 }
 for (const character of 'ABCDEFGHIJKLMNOPQRSTUVWXYZ') kinds[character.charCodeAt(0)] = TOKEN | VISIBLE;
 
+function isOf(text: string, at: number, kind: number): boolean {
+  return ((kinds[text.charCodeAt(at)] ?? 0) & kind) !== 0;
+}
+
 function consistsOf(text: string, kind: number): boolean {
-  for (let i = 0; i < text.length; i++) if (((kinds[text.charCodeAt(i)] ?? 0) & kind) === 0) return false;
+  for (let i = 0; i < text.length; i++) if (!isOf(text, i, kind)) return false;
   return true;
 }
 
@@ -39,8 +43,8 @@ export function isToken(text: string): boolean {
 
 /** True for what a field value may be (RFC 9110 section 5.5): blanks and tabs stand only in between. */
 export function isFieldValue(text: string): boolean {
-  const visible = (at: number): boolean => ((kinds[text.charCodeAt(at)] ?? 0) & VISIBLE) !== 0;
-  return text === '' || (visible(0) && visible(text.length - 1) && consistsOf(text, VISIBLE | BLANK));
+  const bounded = isOf(text, 0, VISIBLE) && isOf(text, text.length - 1, VISIBLE);
+  return text === '' || (bounded && consistsOf(text, VISIBLE | BLANK));
 }
 
 /** Throws `MalformedMessageError` for a name or value with characters that it must not have. */

@@ -20,12 +20,6 @@ import { createTcpSockets, loseTcp } from './tcp.js';
 
 export const mostShards = 64;
 
-/**
- * Requests taken at once: their answers are on their way before the next are looked at, so that the engine and the
- * client work meanwhile.
- */
-const requestsAtOnce = 1;
-
 /** Full arenas drained in one turn of the event loop, so that others have theirs. */
 const turn = 4;
 
@@ -175,14 +169,20 @@ function createShard({ binding, writeRoom, shards, congestion }: Common, index: 
 
   /** What is left of the last batch, in words of the arena. */
   let [at, end] = [0, 0];
-  /** Dispatches what is left, up to the next request above the number; false where it stopped there. */
-  const dispatchBatch = (requests: { left: number }): boolean => {
+  /** A request was taken in this turn. */
+  let asked = false;
+  /**
+   * Dispatches what is left, up to a second request of this turn; false where it stopped there. The answer to the
+   * first is on its way before the next is looked at, so that the engine and the client work meanwhile.
+   */
+  const dispatchBatch = (): boolean => {
     const { words } = arena;
     while (at < end) {
       const head = words[at] as number;
       const from = at;
       const request = (head & 0xff) === completion.streamOpened && words[at + 5] !== 0;
-      if (request && requests.left-- <= 0) return false;
+      if (request && asked) return false;
+      asked ||= request;
       at += head >>> 8;
       try {
         dispatch(context, from, events);
@@ -197,10 +197,10 @@ function createShard({ binding, writeRoom, shards, congestion }: Common, index: 
   const drain = (): void => {
     const { submission } = context;
     const { completions } = arena;
-    const requests = { left: requestsAtOnce };
+    asked = false;
     submission.hold(true);
     for (let round = 0; ; round++) {
-      if (!dispatchBatch(requests) || round === turn) {
+      if (!dispatchBatch() || round === turn) {
         setImmediate(drainOn);
         break;
       }
@@ -209,7 +209,7 @@ function createShard({ binding, writeRoom, shards, congestion }: Common, index: 
       at = completions >>> 2;
       end = at + (length >>> 2);
       const small = length < (arena.bytes.length - completions) >>> 1;
-      if (small && dispatchBatch(requests)) break;
+      if (small && dispatchBatch()) break;
       submission.flush();
     }
     submission.hold(false);
