@@ -17,11 +17,14 @@ if (folder === undefined) throw new Error('usage: proxy-process FOLDER [SETTINGS
 const { dataPath = 'auto', password, limits, shards } = JSON.parse(json) as ProxySettings;
 const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
 // A second proxy of the same run has the certificate of the first.
-const tls = existsSync(certFile)
+const known = existsSync(certFile);
+const tls = known
   ? { cert: await readFile(certFile, 'utf8'), key: await readFile(keyFile, 'utf8') }
   : selfSigned(['localhost', '127.0.0.1'], 2);
-await writeFile(certFile, tls.cert);
-await writeFile(keyFile, tls.key, { mode: 0o600 });
+if (!known) {
+  await writeFile(keyFile, tls.key, { mode: 0o600 });
+  await writeFile(certFile, tls.cert);
+}
 const users = password === undefined ? undefined : createPasswordStore([['load', await hash(password)]]);
 const proxy = await createProxy({
   listen: '127.0.0.1:0',
