@@ -169,6 +169,7 @@ impl Driver {
                 continue;
             };
             connection.listed = false;
+            connection.given = 0;
             let outcome = catch_unwind(AssertUnwindSafe(|| self.transmit_one(&mut connection)));
             let drained = connection.quic.is_drained();
             let abandoned = connection.owes_nothing();

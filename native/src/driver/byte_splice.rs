@@ -24,6 +24,10 @@ const HEADERS: usize = 32;
 const TURN: usize = 256 * 1024;
 const ROUND: usize = 1024 * 1024;
 
+/// Bytes that sockets give to one connection in one round: QUIC paces bursts of 256 packets, and more would wait
+/// there until it has left the processor's cache.
+const BURST: usize = 256 * 1024;
+
 /// Bytes that the streams of one connection give to sockets in one round.
 const CONNECTION_ROUND: usize = 1024 * 1024;
 
@@ -179,18 +183,37 @@ impl Driver {
         let mut left = ROUND;
         let mut again = Vec::new();
         for index in std::mem::take(&mut self.tcp.readable_splices) {
-            if left == 0 {
+            let turn = left.min(TURN).min(self.burst_left(index));
+            if turn == 0 {
                 again.push(index);
                 continue;
             }
             if let Some(socket) = self.tcp.sockets.get_mut(&index) {
                 socket.listed_readable = false;
-                left = left.saturating_sub(self.receive_spliced_from(index, TURN.min(left)));
+                left = left.saturating_sub(self.receive_spliced_from(index, turn));
             }
         }
         // Those that had no turn go first next time.
         again.append(&mut self.tcp.readable_splices);
         self.tcp.readable_splices = again;
+    }
+
+    /// Bytes that the connection to which this socket writes still gets in this round.
+    fn burst_left(&self, index: u32) -> usize {
+        let near = self
+            .tcp
+            .sockets
+            .get(&index)
+            .and_then(|socket| Some(socket.splice?.near));
+        match near {
+            Some(Near::Stream { connection, .. }) => {
+                match self.connections.get(connection as usize) {
+                    Some(Some(connection)) => BURST.saturating_sub(connection.given),
+                    _ => BURST,
+                }
+            }
+            _ => TURN,
+        }
     }
 
     /// Returns how much was read.
@@ -300,6 +323,7 @@ impl Driver {
         let at = write_headers(room, capsule, payload.len());
         let bytes = &buffer[at..];
         self.with_connection(connection, |connection, out| {
+            connection.given += bytes.len();
             connection.with_stream(stream, out, |stream, quic, _, _| {
                 stream.write_spliced(quic, bytes)
             });

@@ -140,7 +140,6 @@ impl Driver {
             &connect.server_name,
         ) {
             Ok((handle, connection)) => {
-                let datagrams = connect.transport.datagram_queue();
                 let role = Role::Client(connect.verdict);
                 let mut endpoint =
                     Box::new(Endpoint::new(index, quic, path, role, connect.transport));
@@ -154,7 +153,7 @@ impl Driver {
                     true,
                     local,
                     self.now + connect.handshake_timeout,
-                    datagrams,
+                    &endpoint.transport,
                 ))));
                 endpoint.connections.insert(handle.0, number);
                 place(&mut self.endpoints, index, endpoint);

@@ -50,8 +50,7 @@ impl Driver {
                 bytes,
             } => {
                 self.with_connection(connection, |connection, out| {
-                    connection
-                        .with_stream(stream, out, |stream, quic, _, _| stream.write(quic, bytes));
+                    connection.write(stream, bytes, out);
                 });
             }
             Operation::End { connection, stream } => {

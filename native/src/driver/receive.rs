@@ -182,7 +182,7 @@ impl Driver {
                     false,
                     local,
                     deadline,
-                    endpoint.transport.datagram_queue(),
+                    &endpoint.transport,
                 ));
                 connection.greeting = Greeting::new(&server.greeting);
                 connection.first_credit = server.first_credit;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use quinn_proto::crypto::rustls::HandshakeData;
-use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event, StreamId, VarInt};
+use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event, StreamEvent, StreamId, VarInt};
 use rustc_hash::FxHashMap;
 use rustls::pki_types::CertificateDer;
 
@@ -13,6 +13,8 @@ use crate::quic::datagram::DatagramQueue;
 use crate::quic::greeting::Greeting;
 use crate::quic::leave::Leave;
 use crate::quic::outcome::{Ending, canonical};
+use crate::quic::send_window::SendWindow;
+use crate::quic::settings::Transport;
 use crate::quic::stream::Stream;
 use crate::seam::completion::{Completions, Kind};
 
@@ -41,6 +43,8 @@ pub struct Connection {
     pub more: bool,
     /// Bytes for sockets wait for their turn.
     pub more_bytes: bool,
+    /// Bytes that spliced sockets gave it in this round.
+    pub given: usize,
     /// In this round it delivered something.
     pub served: bool,
     /// In the engine's list of connections with room to report.
@@ -49,6 +53,11 @@ pub struct Connection {
     pub listed_waiting: bool,
     /// The time it is registered with among the engine's timers.
     pub registered: Option<Instant>,
+    pub(super) send_window: SendWindow,
+    /// Streams that waited for room, while what QUIC reports is taken in.
+    writable: VecDeque<StreamId>,
+    /// Which of them had its turn when there was none left, and bytes of that turn.
+    pub(super) turn_of: Option<(StreamId, usize)>,
     pub datagrams: DatagramQueue,
     pub greeting: Greeting,
     /// What the peer's streams may deliver before JavaScript grants any.
@@ -84,7 +93,7 @@ impl Connection {
         client: bool,
         local: SocketAddr,
         handshake_deadline: Instant,
-        datagrams: DatagramQueue,
+        transport: &Transport,
     ) -> Self {
         let remote = quic.remote_address();
         Self {
@@ -103,11 +112,15 @@ impl Connection {
             listed: false,
             more: false,
             more_bytes: false,
+            given: 0,
             served: false,
             listed_space: false,
             listed_waiting: false,
             registered: None,
-            datagrams,
+            send_window: transport.send_window,
+            writable: VecDeque::new(),
+            turn_of: None,
+            datagrams: transport.datagram_queue(),
             greeting: Greeting::None,
             first_credit: 0,
             local,
@@ -140,6 +153,8 @@ impl Connection {
 
     /// Takes in what the protocol reports.
     pub fn absorb(&mut self, out: &mut Completions) {
+        self.send_window.narrow(&mut self.quic);
+        let mut writable = std::mem::take(&mut self.writable);
         while let Some(event) = self.quic.poll() {
             match event {
                 Event::HandshakeDataReady | Event::DatagramsUnblocked => {}
@@ -155,9 +170,15 @@ impl Connection {
                     }
                 }
                 Event::DatagramReceived => self.datagrams_waiting = true,
+                Event::Stream(StreamEvent::Writable { id }) if !self.greeting.is_on(id) => {
+                    // The one that waits longest is told of last.
+                    writable.push_front(id);
+                }
                 Event::Stream(event) => self.stream_event(event, out),
             }
         }
+        self.write_on(&mut writable, out);
+        self.writable = writable;
         if self.announced && !self.told_closed {
             self.watch_path(out);
             self.watch_leave(out);

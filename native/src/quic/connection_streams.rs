@@ -22,12 +22,10 @@ impl Connection {
                     self.list_readable(key);
                 }
             }
-            StreamEvent::Writable { id } if self.greeting.is_on(id) => {
+            // That of any other stream is put off by `absorb`.
+            StreamEvent::Writable { .. } => {
                 self.greeting.pump(&mut self.quic);
                 self.open_waiting(Dir::Uni, out);
-            }
-            StreamEvent::Writable { id } => {
-                self.with_id(id, out, |stream, quic, _, _| stream.pump(quic))
             }
             StreamEvent::Finished { id } => {
                 self.with_id(id, out, |stream, _, _, _| stream.finished())
@@ -48,7 +46,7 @@ impl Connection {
         }
     }
 
-    fn with_id(
+    pub(super) fn with_id(
         &mut self,
         id: StreamId,
         out: &mut Completions,

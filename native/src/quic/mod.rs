@@ -12,6 +12,7 @@ pub mod leave;
 pub mod outcome;
 pub mod packet_path;
 pub mod secret;
+pub mod send_window;
 pub mod settings;
 pub mod shard;
 pub mod splice;

@@ -8,6 +8,7 @@ use quinn_proto::congestion::{BbrConfig, ControllerFactory, CubicConfig};
 use quinn_proto::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 
 use crate::quic::datagram::{DatagramQueue, INNER_QUEUE};
+use crate::quic::send_window::SendWindow;
 
 /// Smallest UDP payload that every QUIC path must carry (RFC 9000 section 14).
 const SMALLEST_MTU: u16 = 1200;
@@ -56,6 +57,7 @@ pub struct Transport {
     pub streams: VarInt,
     /// The largest packet that the peer may send (max_udp_payload_size, RFC 9000 section 18.2).
     pub largest_received: u16,
+    pub send_window: SendWindow,
     datagram_max_age: Duration,
     datagram_send_buffer: usize,
 }
@@ -116,6 +118,7 @@ impl Transport {
         });
         let congestion = congestion_of(settings.congestion.as_deref())?;
         let streams = varint(settings.max_bidirectional_streams, 1024);
+        let send_window = settings.send_window.unwrap_or(16.0 * 1024.0 * 1024.0) as u64;
         let with_streams = |streams: VarInt| {
             let mut config = TransportConfig::default();
             config
@@ -125,7 +128,7 @@ impl Transport {
                 .max_concurrent_uni_streams(varint(settings.max_unidirectional_streams, 16))
                 .stream_receive_window(varint(settings.stream_receive_window, 1024 * 1024))
                 .receive_window(varint(settings.receive_window, 16 * 1024 * 1024))
-                .send_window(settings.send_window.unwrap_or(16.0 * 1024.0 * 1024.0) as u64)
+                .send_window(send_window)
                 .datagram_receive_buffer_size((receive > 0).then_some(receive))
                 .datagram_send_buffer_size(INNER_QUEUE)
                 .initial_mtu(initial)
@@ -140,6 +143,7 @@ impl Transport {
             // At least Ethernet's; larger ones are known only by being told. A path inside a tunnel takes what
             // it takes now: a peer that begins with more would lose its handshake.
             largest_received: ceiling.unwrap_or_else(|| up_to.max(initial).max(1472)),
+            send_window: SendWindow::new(send_window),
             datagram_max_age: milliseconds(settings.datagram_max_age.unwrap_or(250.0)),
             datagram_send_buffer: settings.datagram_send_buffer.unwrap_or(1024.0 * 1024.0) as usize,
         })

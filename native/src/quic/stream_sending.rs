@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use quinn_proto::{Connection, VarInt, WriteError};
 
 use crate::quic::stream::{Sending, Stream};
@@ -10,6 +10,16 @@ use crate::seam::completion::{Completions, Kind};
 
 /// Bytes given to QUIC that JavaScript has not been told of, above which it is told at once.
 const UNREPORTED: usize = 32 * 1024;
+
+/// How a stream's turn to give bytes to QUIC ended.
+pub enum Turn {
+    /// Nothing is left to be given.
+    Done,
+    /// More waits for the next turn.
+    Over,
+    /// QUIC takes no more now, and tells of room; bytes that were left of the turn.
+    Blocked { left: usize },
+}
 
 impl Stream {
     pub fn write(&mut self, quic: &mut Connection, bytes: &[u8]) {
@@ -95,32 +105,45 @@ impl Stream {
 
     /// Moves queued bytes, and the end after them, to QUIC.
     pub fn pump(&mut self, quic: &mut Connection) {
-        let Some(id) = self.id else { return };
-        if self.sending != Sending::Open {
-            return;
-        }
+        self.pump_turn(quic, usize::MAX);
+    }
+
+    /// The same with `left` bytes at most.
+    pub fn pump_turn(&mut self, quic: &mut Connection, mut left: usize) -> Turn {
+        let Some(id) = self.id.filter(|_| self.sending == Sending::Open) else {
+            return Turn::Done;
+        };
         let mut stream = quic.send_stream(id);
         // Until QUIC says that it is blocked: only then does it tell of room.
-        while !self.queue.is_empty() {
-            let (chunks, _) = self.queue.as_mut_slices();
-            match stream.write_chunks(chunks) {
+        while let Some(chunk) = self.queue.front_mut() {
+            if left == 0 {
+                return Turn::Over;
+            }
+            let mut part = [chunk.slice(..chunk.len().min(left))];
+            match stream.write_chunks(&mut part) {
                 Ok(written) => {
-                    self.queued -= written.bytes;
-                    self.unreported += self.untold.take(written.bytes);
-                    self.queue.drain(..written.chunks);
+                    let count = written.bytes;
+                    left -= count;
+                    self.queued -= count;
+                    self.unreported += self.untold.take(count);
+                    chunk.advance(count);
+                    if chunk.is_empty() {
+                        self.queue.pop_front();
+                    }
                 }
-                Err(WriteError::Blocked) => break,
+                Err(WriteError::Blocked) => return Turn::Blocked { left },
                 // The event that tells why comes by itself.
                 Err(WriteError::Stopped(_) | WriteError::ClosedStream) => {
                     self.drop_queue();
-                    return;
+                    return Turn::Done;
                 }
             }
         }
-        if self.queue.is_empty() && self.fin {
-            let _ = quic.send_stream(id).finish();
+        if self.fin {
+            let _ = stream.finish();
             self.sending = Sending::Closing;
         }
+        Turn::Done
     }
 
     fn drop_queue(&mut self) {
