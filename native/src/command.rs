@@ -8,7 +8,7 @@ use bytes::BytesMut;
 use quinn_proto::EcnCodepoint;
 use rustls::pki_types::ServerName;
 
-use crate::counters::{ListenerCounters, SocketCounters, SpliceCounters};
+use crate::counters::{Counter, ListenerCounters, SocketCounters, SpliceCounters};
 use crate::quic::secret::Secret;
 use crate::quic::settings::Transport;
 use crate::quic::shard::Shard;
@@ -22,6 +22,7 @@ pub enum Command {
     Connect(Box<Connect>),
     AdoptSocket(AdoptSocket),
     PrepareJoin(PrepareJoin),
+    JoinStreams(Box<JoinStreams>),
     ConnectTcp(ConnectTcp),
     ListenTcp(ListenTcp),
     ListenSecure(Box<ListenSecure>),
@@ -99,6 +100,23 @@ pub struct PrepareJoin {
     pub join: u32,
     pub sides: [(u32, u64); 2],
     pub counters: [Arc<SpliceCounters>; 2],
+}
+
+/// Streams of two connections that become each other's.
+pub struct JoinStreams {
+    pub join: u32,
+    pub sides: [JoinedStream; 2],
+    /// Bytes from the first to the second, and back.
+    pub moved: [Arc<Counter>; 2],
+}
+
+/// One of them, as `SpliceBytes` has it.
+pub struct JoinedStream {
+    pub connection: u32,
+    pub stream: u32,
+    pub received: u64,
+    pub capsule: Option<u64>,
+    pub prefix: Vec<u8>,
 }
 
 /// A packet that another shard got.

@@ -11,7 +11,7 @@ use napi::threadsafe_function::{ThreadsafeFunction, ThreadsafeFunctionCallMode};
 use napi_derive::napi;
 
 use crate::command::{Command, PrepareJoin};
-use crate::counters::{ListenerCounters, SocketCounters, SpliceCounters};
+use crate::counters::{Counter, ListenerCounters, SocketCounters, SpliceCounters};
 use crate::driver::{Driver, Notify, WAKER, write_failed};
 use crate::seam::mailbox::Mailbox;
 use crate::tls::CertificateResolver;
@@ -31,6 +31,7 @@ pub struct NativeEngine {
     pub(crate) tcp_listeners: HashMap<u32, Arc<ListenerCounters>>,
     pub(crate) sockets: HashMap<u32, (SocketAddr, Arc<SocketCounters>)>,
     pub(crate) joins: HashMap<u32, [Arc<SpliceCounters>; 2]>,
+    pub(crate) stream_joins: HashMap<u32, [Arc<Counter>; 2]>,
 }
 
 fn run(poll: mio::Poll, mailbox: Arc<Mailbox>, wake: Arc<Wake>) {
@@ -81,6 +82,7 @@ impl NativeEngine {
             tcp_listeners: HashMap::new(),
             sockets: HashMap::new(),
             joins: HashMap::new(),
+            stream_joins: HashMap::new(),
         })
     }
 

@@ -18,6 +18,7 @@ mod seam;
 mod secure_sockets;
 mod splice;
 mod statistics;
+mod stream_joins;
 mod target_sockets;
 mod tcp;
 mod tls;

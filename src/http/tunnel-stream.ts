@@ -1,7 +1,8 @@
 import type { HttpVersion, ResetReason } from '../protocol/reset-reason.js';
-import type { ByteSplice } from '../quic/byte-splice.js';
+import type { ByteSplice, StreamToJoin } from '../quic/byte-splice.js';
 import type { DatagramOutcome, QuicConnection } from '../quic/connection.js';
 import type { DatagramSplice } from '../quic/datagram-splice.js';
+import type { QuicStream } from '../quic/stream.js';
 import type { TcpSocket } from '../quic/tcp-socket.js';
 import type { UdpSocket } from '../quic/udp-socket.js';
 import type { RequestHead, ResponseHead } from './request.js';
@@ -41,6 +42,13 @@ export interface DatagramEnd {
   readonly number: number;
   /** The stream stops the splice when it can take no more of it. */
   spliced(splice: DatagramSplice): void;
+}
+
+/** The content of a stream, for the splice of another stream. */
+export interface ByteEnd extends StreamToJoin {
+  readonly stream: QuicStream;
+  /** The engine moves the content from here on. */
+  handOver(): void;
 }
 
 /**
@@ -86,16 +94,21 @@ export interface TunnelStream {
   datagramEnd?(): DatagramEnd | undefined;
   /**
    * Lets the transport itself move the content of an open tunnel, on which nothing was granted or written yet, to a
-   * TCP socket, and its bytes back; `capsule` is the type of the DATA capsules around them, if there are any. What
+   * TCP socket or to another stream, and its bytes back; `capsule` is the type of the DATA capsules around them here, if
+   * there are any. What
    * is moved is not told and uses no credit; ends, resets, losses and all content that is more than
    * bytes are told as ever, behind what was moved before. False where it cannot; otherwise nothing may be granted or
    * written until `begun`, which is told undefined where nothing is moved after all. Absent where it never can.
    */
   spliceBytes?(
-    socket: TcpSocket,
+    far: TcpSocket | ByteEnd,
     capsule: number | undefined,
     begun: (splice: ByteSplice | undefined) => void,
   ): boolean;
+  /**
+   * This stream as the far side of such a splice, with its own capsules; undefined where it cannot be now.
+   */
+  byteEnd?(capsule: number | undefined): ByteEnd | undefined;
   /** Aborts both directions. On a finished stream it does and sends nothing. */
   reset(reason: ResetReason): void;
   /** Resolves once, never rejects; `TunnelStreamHandler.closed` was called just before. */

@@ -68,6 +68,7 @@ export function createOriginAgents(clock: Clock, open: OpenOrigin): OriginAgents
           callback?.(new OriginRefusedError(way), duplex);
           return;
         }
+        way.far.start?.();
         attach(way.far);
         if (closing.gone) duplex.resetAndDestroy();
         else callback?.(null, duplex);

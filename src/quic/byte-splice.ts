@@ -1,10 +1,10 @@
-/** What a splice has moved: "in" is towards the socket, "out" towards the peer of the connection; without framing. */
+/** What a splice has moved: "in" is towards the far side, "out" towards the peer of the connection; without framing. */
 export interface ByteSpliceStatistics {
   readonly bytesIn: number;
   readonly bytesOut: number;
 }
 
-/** Bytes of a stream and of a TCP socket that the engine moves by itself. */
+/** Bytes of a stream, and of a TCP socket or another stream, that the engine moves by itself. */
 export interface ByteSplice {
   /** Also after the end. */
   statistics(): ByteSpliceStatistics;
@@ -21,4 +21,12 @@ export interface ByteSpliceRequest {
   readonly prefix: Uint8Array;
   /** Told once, before anything else of the two; undefined where the engine moves nothing. */
   begun(splice: ByteSplice | undefined): void;
+}
+
+/** What is to be known of one of two streams. */
+export interface StreamToJoin {
+  /** The type of the DATA capsules on it; undefined where its content is just the bytes. */
+  readonly capsule: number | undefined;
+  /** As in `ByteSpliceRequest`. */
+  readonly prefix: Uint8Array;
 }

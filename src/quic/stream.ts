@@ -1,4 +1,4 @@
-import type { ByteSpliceRequest } from './byte-splice.js';
+import type { ByteSplice, ByteSpliceRequest, StreamToJoin } from './byte-splice.js';
 import type { TcpSocket } from './tcp-socket.js';
 
 /**
@@ -38,6 +38,15 @@ export interface QuicStream {
    * moved. False where it cannot be; otherwise neither may be granted or written anything until `begun`.
    */
   spliceBytes?(socket: TcpSocket, request: ByteSpliceRequest): boolean;
+  /**
+   * The same with a stream of another connection, which goes by the same rules. `begun` is told once, before anything
+   * else of the two; undefined where the engine moves nothing.
+   */
+  joinBytes?(
+    near: StreamToJoin,
+    far: { readonly stream: QuicStream } & StreamToJoin,
+    begun: (splice: ByteSplice | undefined) => void,
+  ): boolean;
   /** Higher goes first among the connection's streams; 0 at the start. */
   setPriority(priority: number): void;
 }

@@ -40,7 +40,6 @@ function tcpLink(form: TcpForm, attempt: HopAttempt, handler: ByteSideHandler): 
     accept(answer) {
       if (form.kind === 'connect-tcp') checkCapsuleResponse(answer);
       accepted = true;
-      binding.start();
       return binding.side;
     },
     abandon: (reason) => binding.side.reset(reason),

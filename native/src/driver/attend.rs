@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use quinn_proto::Transmit;
 
 use crate::driver::Driver;
-use crate::driver::byte_splice::forward_bytes;
+use crate::driver::byte_splice::{ByteOutlets, forward_bytes};
 use crate::driver::ending::{LINGER, SHORT_LINGER, give_up};
 use crate::driver::room;
 use crate::driver::splice::{Outlets, orphan_splices};
@@ -33,11 +33,8 @@ pub(super) fn panic_text(panic: &(dyn Any + Send)) -> String {
 impl Driver {
     /// Has the connection looked at before the loop waits again.
     pub(super) fn attend(&mut self, index: u32) {
-        if let Some(Some(connection)) = self.connections.get_mut(index as usize)
-            && !connection.listed
-        {
-            connection.listed = true;
-            self.attention.push(index);
+        if let Some(Some(connection)) = self.connections.get_mut(index as usize) {
+            connection.list(&mut self.attention);
         }
     }
 
@@ -140,9 +137,16 @@ impl Driver {
                 outlets.forward(sink, counters, payload);
             });
         }
-        connection.more_bytes = connection.announced
-            && !connection.told_closed
-            && forward_bytes(connection, &mut self.tcp, &mut self.splice_payload);
+        if connection.announced && !connection.told_closed {
+            let mut outlets = ByteOutlets {
+                tcp: &mut self.tcp,
+                connections: &mut self.connections,
+                attention: &mut self.attention,
+                payload: &mut self.splice_payload,
+                out: &mut self.out,
+            };
+            forward_bytes(connection, &mut outlets);
+        }
         let budget = Budget::new(backlog, BACKLOG_LIMIT, &self.starved);
         let before = self.out.bytes.len();
         connection.more = connection.deliver(&mut self.out, budget);
@@ -173,7 +177,7 @@ impl Driver {
             let outcome = catch_unwind(AssertUnwindSafe(|| self.transmit_one(&mut connection)));
             let drained = connection.quic.is_drained();
             let abandoned = connection.owes_nothing();
-            let again = matches!(outcome, Ok(true)) || connection.more_bytes;
+            let again = matches!(outcome, Ok(true)) || !connection.readable_splices.is_empty();
             let (more, served) = (connection.more, connection.served);
             self.connections[index as usize] = Some(connection);
             if let Err(panic) = outcome {

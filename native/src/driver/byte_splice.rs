@@ -3,82 +3,131 @@
 
 use std::io;
 
+use slab::Slab;
+
 use crate::driver::Driver;
+use crate::driver::stream_splice::forward_to_stream;
 use crate::quic::byte_splice::StreamSplice;
 use crate::quic::connection::Connection;
-use crate::seam::completion::Kind;
+use crate::seam::completion::{Completions, Kind};
 use crate::seam::operation::SpliceBytes;
 use crate::splice::framing::write_headers;
-use crate::splice::near::Near;
+use crate::splice::side::Side;
 use crate::splice::unframing::Unframing;
 use crate::tcp::Sockets;
 use crate::tcp::socket::{Over, SocketSplice};
 
 /// Most bytes in one DATA frame.
-const PIECE: usize = 64 * 1024;
+pub(super) const PIECE: usize = 64 * 1024;
 
 /// Room for the headers in front of them.
-const HEADERS: usize = 32;
+pub(super) const HEADERS: usize = 32;
 
 /// Bytes read from one socket before another has its turn, and from all of them in one round.
 const TURN: usize = 256 * 1024;
 const ROUND: usize = 1024 * 1024;
 
-/// Bytes that sockets give to one connection in one round: QUIC paces bursts of 256 packets, and more would wait
+/// Bytes that splices give to one connection in one round: QUIC paces bursts of 256 packets, and more would wait
 /// there until it has left the processor's cache.
-const BURST: usize = 256 * 1024;
+pub(super) const BURST: usize = 256 * 1024;
 
 /// Bytes that the streams of one connection give to sockets in one round.
 const CONNECTION_ROUND: usize = 1024 * 1024;
 
-/// Gives what the connection received on spliced streams to their sockets. True when more waits that a
-/// socket would take.
-pub(super) fn forward_bytes(
-    connection: &mut Connection,
-    tcp: &mut Sockets,
-    payload: &mut Vec<u8>,
-) -> bool {
-    for socket in std::mem::take(&mut connection.freed_feeders) {
-        tcp.list_readable(socket);
+/// Where bytes of splices leave a connection that is taken out of its place.
+pub(super) struct ByteOutlets<'a> {
+    pub tcp: &'a mut Sockets,
+    pub connections: &'a mut Slab<Option<Box<Connection>>>,
+    pub attention: &'a mut Vec<u32>,
+    pub payload: &'a mut Vec<u8>,
+    pub out: &'a mut Completions,
+}
+
+impl ByteOutlets<'_> {
+    /// The side reads on: the stream that it writes to has room.
+    fn has_room(&mut self, side: Side) {
+        match side {
+            Side::Socket(socket) => self.tcp.list_readable(socket),
+            Side::Stream { connection, stream } => {
+                if let Some(Some(other)) = self.connections.get_mut(connection as usize) {
+                    other.list_readable(stream);
+                    other.list(self.attention);
+                }
+            }
+            Side::Http2 { .. } => {}
+        }
+    }
+}
+
+/// Gives what the connection received on spliced streams to their other sides. What these would take and does not
+/// go in this round stays listed.
+pub(super) fn forward_bytes(connection: &mut Connection, outlets: &mut ByteOutlets<'_>) {
+    for side in std::mem::take(&mut connection.freed_feeders) {
+        outlets.has_room(side);
     }
     let mut left = CONNECTION_ROUND;
     let mut again = Vec::new();
     for key in std::mem::take(&mut connection.readable_splices) {
-        let Some((id, index)) = connection.drain_of(key) else {
-            continue;
-        };
-        let socket = tcp
-            .sockets
-            .get_mut(&index)
-            .filter(|socket| socket.splice.is_some_and(|splice| splice.id == id));
-        let Some(socket) = socket else {
-            // It is gone: JavaScript hears of it and resets the stream.
-            connection.end_byte_splice(key, Vec::new());
+        let Some((id, to)) = connection.drain_of(key) else {
             continue;
         };
         if left == 0 {
             again.push(key);
             continue;
         }
-        payload.clear();
-        let room = socket.room().min(left);
-        let more = connection.forward_bytes(key, room, payload);
-        left -= room.min(payload.len());
-        if let Err(error) = socket.write_spliced(payload) {
-            tcp.cut.push((index, error));
-            continue;
-        }
-        if more && socket.room() > 0 {
+        let (moved, more) = match to {
+            Side::Socket(index) => forward_to_socket(connection, key, (id, index), left, outlets),
+            Side::Stream {
+                connection: other,
+                stream,
+            } => forward_to_stream(connection, key, (id, other, stream), left, outlets),
+            Side::Http2 { .. } => (0, false),
+        };
+        left -= moved;
+        if more {
             again.push(key);
-        } else if more && let Some(splice) = &mut socket.splice {
-            splice.awaited = true;
         }
-        tcp.list_flush(index);
     }
-    for &key in &again {
+    for key in again {
         connection.list_readable(key);
     }
-    !again.is_empty()
+}
+
+/// Moves at most `left` bytes; returns how many, and whether the socket takes more that waits.
+fn forward_to_socket(
+    connection: &mut Connection,
+    key: u32,
+    (id, index): (u64, u32),
+    left: usize,
+    outlets: &mut ByteOutlets<'_>,
+) -> (usize, bool) {
+    let ByteOutlets { tcp, payload, .. } = outlets;
+    let socket = tcp
+        .sockets
+        .get_mut(&index)
+        .filter(|socket| socket.splice.is_some_and(|splice| splice.id == id));
+    let Some(socket) = socket else {
+        // It is gone: JavaScript hears of it and resets the stream.
+        connection.end_byte_splice(key, Vec::new());
+        return (0, false);
+    };
+    payload.clear();
+    let room = socket.room().min(left);
+    let waits = connection.forward_bytes(key, room, payload);
+    let moved = room.min(payload.len());
+    if let Err(error) = socket.write_spliced(payload) {
+        tcp.cut.push((index, error));
+        return (moved, false);
+    }
+    let more = waits && socket.room() > 0;
+    if waits
+        && !more
+        && let Some(splice) = &mut socket.splice
+    {
+        splice.awaited = true;
+    }
+    tcp.list_flush(index);
+    (moved, more)
 }
 
 impl Driver {
@@ -123,15 +172,16 @@ impl Driver {
         let capsule = (ask.capsule != 0).then_some(u64::from(ask.capsule));
         let splice = StreamSplice {
             id,
-            socket: ask.socket,
+            to: Side::Socket(ask.socket),
             unframing: Unframing::new(true, capsule.is_some()),
+            relabelled: None,
         };
         if !socket.is_fresh() || !connection.begin_byte_splice(ask.stream, splice, ask.received) {
             return false;
         }
         socket.splice = Some(SocketSplice {
             id,
-            near: Near::Stream {
+            near: Side::Stream {
                 connection: ask.connection,
                 stream: ask.stream,
             },
@@ -154,7 +204,7 @@ impl Driver {
         let Some(splice) = socket.splice.filter(|splice| splice.awaited) else {
             return;
         };
-        if let Near::Http2 { socket, stream } = splice.near {
+        if let Side::Http2 { socket, stream } = splice.near {
             return self.settle_socket(index, splice, socket, stream);
         }
         if !room {
@@ -165,16 +215,16 @@ impl Driver {
             ..splice
         });
         match splice.near {
-            Near::Stream { connection, stream } => {
+            Side::Stream { connection, stream } => {
                 if let Some(Some(side)) = self.connections.get_mut(connection as usize)
-                    && side.drain_of(stream) == Some((splice.id, index))
+                    && side.drain_of(stream) == Some((splice.id, Side::Socket(index)))
                 {
                     side.list_readable(stream);
                     self.attend(connection);
                 }
             }
-            Near::Socket(near) => self.tcp.list_readable(near),
-            Near::Http2 { .. } => {}
+            Side::Socket(near) => self.tcp.list_readable(near),
+            Side::Http2 { .. } => {}
         }
     }
 
@@ -206,7 +256,7 @@ impl Driver {
             .get(&index)
             .and_then(|socket| Some(socket.splice?.near));
         match near {
-            Some(Near::Stream { connection, .. }) => {
+            Some(Side::Stream { connection, .. }) => {
                 match self.connections.get(connection as usize) {
                     Some(Some(connection)) => BURST.saturating_sub(connection.given),
                     _ => BURST,
@@ -256,19 +306,19 @@ impl Driver {
             return Ok(0);
         };
         let takes = match splice.near {
-            Near::Http2 { socket, stream } => {
+            Side::Http2 { socket, stream } => {
                 self.offer_to_session(index, splice, socket, stream);
                 return Ok(0);
             }
-            Near::Stream { connection, stream } => self.stream_takes(connection, stream, splice.id),
-            Near::Socket(near) => self.socket_takes(near, splice.id),
+            Side::Stream { connection, stream } => self.stream_takes(connection, stream, splice.id),
+            Side::Socket(near) => self.socket_takes(near, splice.id),
         };
         match (takes, splice.near) {
             (None, _) => self.stop_reading_spliced(index),
-            (Some(true), Near::Stream { connection, stream }) => {
+            (Some(true), Side::Stream { connection, stream }) => {
                 return self.move_to_stream(index, &splice, connection, stream);
             }
-            (Some(true), Near::Socket(near)) => {
+            (Some(true), Side::Socket(near)) => {
                 return self.move_to_socket(index, near, splice.capsule);
             }
             _ => {}
@@ -309,7 +359,7 @@ impl Driver {
     }
 
     /// Writes what stands behind the room for headers.
-    fn write_to_stream(
+    pub(super) fn write_to_stream(
         &mut self,
         connection: u32,
         stream: u32,
@@ -339,15 +389,15 @@ impl Driver {
             return;
         };
         match splice.near {
-            Near::Http2 { socket, stream } => {
+            Side::Http2 { socket, stream } => {
                 self.last_words_to_session(index, splice, socket, stream);
             }
-            Near::Socket(near) => {
+            Side::Socket(near) => {
                 if self.socket_takes(near, splice.id) == Some(true) {
                     self.last_words_to_socket(index, near, splice.capsule);
                 }
             }
-            Near::Stream { connection, stream } => {
+            Side::Stream { connection, stream } => {
                 if self.stream_takes(connection, stream, splice.id) != Some(true) {
                     return;
                 }

@@ -34,6 +34,7 @@ impl Driver {
             Command::Connect(connect) => self.connect(*connect),
             Command::AdoptSocket(adopt) => self.adopt_socket(adopt),
             Command::PrepareJoin(join) => self.prepare_join(&join),
+            Command::JoinStreams(join) => self.join_streams(&join),
             Command::ConnectTcp(connect) => self.connect_tcp(connect),
             Command::ListenTcp(listen) => self.listen_tcp(&listen),
             Command::ListenSecure(listen) => self.listen_secure(*listen),

@@ -9,7 +9,7 @@ use crate::http2::stream::StreamSplice;
 use crate::quic::splice::encoded;
 use crate::seam::completion::Kind;
 use crate::seam::operation::SpliceBytes;
-use crate::splice::near::Near;
+use crate::splice::side::Side;
 use crate::splice::unframing::Unframing;
 use crate::tcp::socket::{Over, SocketSplice};
 
@@ -152,7 +152,7 @@ impl Driver {
         let (socket_of_session, stream) = (ask.connection, ask.stream);
         socket.splice = Some(SocketSplice {
             id,
-            near: Near::Http2 {
+            near: Side::Http2 {
                 socket: socket_of_session,
                 stream,
             },

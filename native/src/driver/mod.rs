@@ -15,6 +15,7 @@ mod room;
 mod secure;
 mod socket_splice;
 mod splice;
+mod stream_splice;
 mod tcp;
 #[cfg(test)]
 mod tests;

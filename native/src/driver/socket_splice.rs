@@ -6,7 +6,7 @@ use crate::driver::Driver;
 use crate::seam::completion::Kind;
 use crate::seam::operation::SpliceBytes;
 use crate::splice::framing::write_capsule_header;
-use crate::splice::near::Near;
+use crate::splice::side::Side;
 use crate::splice::unframing::Unframing;
 use crate::tcp::socket::{Over, SocketSplice};
 
@@ -52,7 +52,7 @@ impl Driver {
         socket.unframing = Some(Box::new(Unframing::new(false, capsule.is_some())));
         socket.splice = Some(SocketSplice {
             id,
-            near: Near::Socket(far),
+            near: Side::Socket(far),
             capsule: None,
             reads: true,
             awaited: false,
@@ -60,7 +60,7 @@ impl Driver {
         if let Some(socket) = self.tcp.sockets.get_mut(&far) {
             socket.splice = Some(SocketSplice {
                 id,
-                near: Near::Socket(near),
+                near: Side::Socket(near),
                 capsule,
                 reads: true,
                 awaited: false,

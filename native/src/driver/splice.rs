@@ -47,10 +47,7 @@ impl Outlets<'_> {
                     other
                         .datagrams
                         .push_spliced(self.now, number, payload, largest, self.memory);
-                    if !other.listed {
-                        other.listed = true;
-                        self.attention.push(index);
-                    }
+                    other.list(self.attention);
                 }
             }
             Sink::Nowhere => {}

@@ -1,25 +1,49 @@
-//! Streams whose bytes the engine moves to and from a TCP socket.
+//! Streams whose bytes the engine moves to and from a TCP socket, or a stream of another connection.
 
+use std::sync::Arc;
+
+use crate::counters::Counter;
 use crate::quic::connection::Connection;
+use crate::splice::side::Side;
 use crate::splice::unframing::Unframing;
 
-/// The way from a stream to a socket.
+/// The way from a stream to the other side.
 pub struct StreamSplice {
     /// Never used twice, unlike the numbers of sockets and streams.
     pub id: u64,
-    pub socket: u32,
+    pub to: Side,
     pub unframing: Unframing,
+    /// Where the other side is a stream.
+    pub relabelled: Option<Relabelled>,
 }
 
-/// The socket that writes to a stream.
+/// How bytes are written to another stream.
+#[derive(Clone)]
+pub struct Relabelled {
+    /// The type of the capsules around them there.
+    pub capsule: Option<u64>,
+    pub moved: Arc<Counter>,
+}
+
+/// The side that writes to a stream.
 pub struct Feeder {
     pub id: u64,
-    pub socket: u32,
+    pub from: Side,
     /// It waits for room.
     pub waiting: bool,
 }
 
 impl Connection {
+    /// Whether `begin_byte_splice` would be done.
+    pub fn may_splice(&self, key: u32, received: u64) -> bool {
+        let stream = self.streams.get(&key);
+        self.announced && !self.told_closed && stream.is_some_and(|it| it.may_splice(received))
+    }
+
+    pub fn relabelled(&self, key: u32) -> Option<Relabelled> {
+        self.streams.get(&key)?.splice.as_ref()?.relabelled.clone()
+    }
+
     /// As `Stream::begin_splice`.
     pub fn begin_byte_splice(&mut self, key: u32, splice: StreamSplice, received: u64) -> bool {
         if !self.announced || self.told_closed {
@@ -37,10 +61,10 @@ impl Connection {
         begun
     }
 
-    /// The socket that a stream's bytes go to, with the splice's id.
-    pub fn drain_of(&self, key: u32) -> Option<(u64, u32)> {
+    /// Where a stream's bytes go to, with the splice's id.
+    pub fn drain_of(&self, key: u32) -> Option<(u64, Side)> {
         let splice = self.streams.get(&key)?.splice.as_ref()?;
-        Some((splice.id, splice.socket))
+        Some((splice.id, splice.to))
     }
 
     /// As `Stream::forward`; a stream that is JavaScript's again is listed to be read.

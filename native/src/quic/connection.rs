@@ -17,6 +17,7 @@ use crate::quic::send_window::SendWindow;
 use crate::quic::settings::Transport;
 use crate::quic::stream::Stream;
 use crate::seam::completion::{Completions, Kind};
+use crate::splice::side::Side;
 
 pub struct Connection {
     pub index: u32,
@@ -41,9 +42,7 @@ pub struct Connection {
     pub listed: bool,
     /// Something that was received waits for its turn.
     pub more: bool,
-    /// Bytes for sockets wait for their turn.
-    pub more_bytes: bool,
-    /// Bytes that spliced sockets gave it in this round.
+    /// Bytes that splices gave it in this round.
     pub given: usize,
     /// In this round it delivered something.
     pub served: bool,
@@ -72,10 +71,10 @@ pub struct Connection {
     pub(super) leave: Leave,
     pub(super) acceptable: [bool; 2],
     pub(super) readable: Vec<u32>,
-    /// Streams to read whose bytes go to a socket.
+    /// Streams to read whose bytes go to another side.
     pub readable_splices: Vec<u32>,
-    /// Sockets whose stream takes bytes again.
-    pub freed_feeders: Vec<u32>,
+    /// Sides whose stream takes bytes again.
+    pub freed_feeders: Vec<Side>,
     pub(super) spaces: Vec<u32>,
     pub(super) datagrams_delivered: u64,
     pub(super) datagrams_waiting: bool,
@@ -111,7 +110,6 @@ impl Connection {
             handshake_deadline: Some(handshake_deadline),
             listed: false,
             more: false,
-            more_bytes: false,
             given: 0,
             served: false,
             listed_space: false,
@@ -139,6 +137,14 @@ impl Connection {
             datagrams_waiting: false,
             max_datagram_size: 0,
             remote,
+        }
+    }
+
+    /// Has it attended to before the engine waits again.
+    pub fn list(&mut self, attention: &mut Vec<u32>) {
+        if !self.listed {
+            self.listed = true;
+            attention.push(self.index);
         }
     }
 

@@ -59,6 +59,7 @@ impl Connection {
             self.streams = FxHashMap::default();
             self.keys = FxHashMap::default();
             self.spaces = Vec::new();
+            self.readable_splices = Vec::new();
         }
         waiting || self.acceptable != [false; 2]
     }

@@ -68,8 +68,8 @@ impl Connection {
             return;
         };
         act(stream, &mut self.quic, out, self.index);
-        if let Some(socket) = stream.freed_feeder() {
-            self.freed_feeders.push(socket);
+        if let Some(side) = stream.freed_feeder() {
+            self.freed_feeders.push(side);
         }
         match stream.space() {
             Some(true) => {

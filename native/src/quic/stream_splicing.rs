@@ -1,22 +1,27 @@
-//! A stream whose bytes go to a socket, and whose socket writes to it.
+//! A stream whose bytes go to another side, and to which that side writes.
 
 use quinn_proto::{Connection, ReadError};
 
 use crate::quic::byte_splice::{Feeder, StreamSplice};
 use crate::quic::stream::{Sending, Stream};
 use crate::quic::stream_receiving::{End, PIECE};
+use crate::splice::side::Side;
 
 impl Stream {
-    /// Has what comes from here on go to a socket, and lets that write; false where JavaScript has yet to
-    /// hear of something, or a side is over.
-    pub fn begin_splice(&mut self, splice: StreamSplice, received: u64) -> bool {
+    /// False where JavaScript has yet to hear of something, or a side is over.
+    pub fn may_splice(&self, received: u64) -> bool {
         let open = self.receiving && self.sending == Sending::Open && !self.fin;
-        if !open || self.id.is_none() || self.splice.is_some() || self.delivered != received {
+        open && self.id.is_some() && self.splice.is_none() && self.delivered == received
+    }
+
+    /// Has what comes from here on go to the other side, and lets that write, if it may.
+    pub fn begin_splice(&mut self, splice: StreamSplice, received: u64) -> bool {
+        if !self.may_splice(received) {
             return false;
         }
         self.feeder = Some(Feeder {
             id: splice.id,
-            socket: splice.socket,
+            from: splice.to,
             waiting: false,
         });
         self.splice = Some(Box::new(splice));
@@ -79,7 +84,7 @@ impl Stream {
         more
     }
 
-    /// Whether the socket of this splice may write now; `None` when it may no more.
+    /// Whether the other side of this splice may write now; `None` when it may no more.
     pub fn takes(&mut self, splice: u64) -> Option<bool> {
         let feeder = self.feeder.as_mut().filter(|feeder| feeder.id == splice)?;
         if self.sending != Sending::Open || self.fin {
@@ -89,14 +94,14 @@ impl Stream {
         Some(!feeder.waiting)
     }
 
-    /// The socket that may go on writing, or has to hear that it may not.
-    pub fn freed_feeder(&mut self) -> Option<u32> {
+    /// The side that may go on writing, or has to hear that it may not.
+    pub fn freed_feeder(&mut self) -> Option<Side> {
         let feeder = self.feeder.as_mut().filter(|feeder| feeder.waiting)?;
         if !self.queue.is_empty() && self.sending == Sending::Open {
             return None;
         }
         feeder.waiting = false;
-        Some(feeder.socket)
+        Some(feeder.from)
     }
 
     /// Writes bytes of a splice.

@@ -62,6 +62,7 @@ pub enum Kind {
     JoinHeld = 61,
     BytesSpliced = 70,
     SocketsSpliced = 71,
+    StreamsJoined = 72,
 }
 
 /// The batch being written.

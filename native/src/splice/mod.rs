@@ -1,7 +1,7 @@
 //! What the splices of all protocols have in common.
 
 pub mod framing;
-pub mod near;
+pub mod side;
 pub mod unframing;
 #[cfg(test)]
 mod unframing_tests;

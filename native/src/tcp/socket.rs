@@ -12,7 +12,7 @@ use crate::counters::TcpCounters;
 use crate::quic::outcome::errno;
 use crate::seam::completion::{Completions, Kind};
 use crate::seam::untold::Untold;
-use crate::splice::near::Near;
+use crate::splice::side::Side;
 use crate::splice::unframing::Unframing;
 use crate::tcp::handshake::Handshake;
 use crate::tcp::queue::Queue;
@@ -42,7 +42,7 @@ pub enum Over {
 #[derive(Clone, Copy)]
 pub struct SocketSplice {
     pub id: u64,
-    pub near: Near,
+    pub near: Side,
     /// The type of the capsules around the bytes, if there are any.
     pub capsule: Option<u64>,
     /// What is read goes there.

@@ -153,7 +153,7 @@ export function createRawTunnel(options: RawTunnelOptions, handler: TunnelStream
   };
 
   const spliceBytes: TunnelStream['spliceBytes'] = (far, capsule, begun) => {
-    if (!opened || credit > 0 || connection.peerEnd || !writable()) return false;
+    if ('stream' in far || !opened || credit > 0 || connection.peerEnd || !writable()) return false;
     const told = (splice: ByteSplice | undefined): void => {
       if (splice) held.takeAll();
       begun(splice);

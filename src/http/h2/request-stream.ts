@@ -5,7 +5,7 @@ import { codeOf, type ResetReason, reasonOf } from '../../protocol/reset-reason.
 import type { ByteSplice } from '../../quic/byte-splice.js';
 import type { DatagramOutcome } from '../../quic/connection.js';
 import type { TcpSocket } from '../../quic/tcp-socket.js';
-import type { StreamOutcome, TunnelStream, TunnelStreamHandler } from '../tunnel-stream.js';
+import type { ByteEnd, StreamOutcome, TunnelStream, TunnelStreamHandler } from '../tunnel-stream.js';
 import { type H2Connection, unprocessed } from './connection.js';
 import { unlessMalformed } from './messages.js';
 
@@ -95,13 +95,13 @@ export abstract class RequestStream implements TunnelStream {
   }
 
   spliceBytes(
-    socket: TcpSocket,
+    far: TcpSocket | ByteEnd,
     capsule: number | undefined,
     begun: (splice: ByteSplice | undefined) => void,
   ): boolean {
     const open = !this.sendingEnded && !this.receivingEnded && !this.outcome;
-    if (!open || !this.rules?.tunnel || this.contentBytes > 0) return false;
-    return this.connection.session.spliceBytes(this.streamId, socket, { capsule, prefix: NOTHING, begun });
+    if ('stream' in far || !open || !this.rules?.tunnel || this.contentBytes > 0) return false;
+    return this.connection.session.spliceBytes(this.streamId, far, { capsule, prefix: NOTHING, begun });
   }
 
   reset(reason: ResetReason): void {

@@ -8,7 +8,13 @@ import type { QuicStream } from '../../quic/stream.js';
 import type { TcpSocket } from '../../quic/tcp-socket.js';
 import type { UdpSocket } from '../../quic/udp-socket.js';
 import type { Place } from '../../tables/line.js';
-import type { DatagramEnd, StreamOutcome, TunnelStream, TunnelStreamHandler } from '../tunnel-stream.js';
+import type {
+  ByteEnd,
+  DatagramEnd,
+  StreamOutcome,
+  TunnelStream,
+  TunnelStreamHandler,
+} from '../tunnel-stream.js';
 import { DatagramSender } from './datagram-sender.js';
 import { type ContentRules, type MessageSink, PeerMessage } from './peer-message.js';
 import type { H3Session } from './session.js';
@@ -143,19 +149,34 @@ export abstract class RequestStream implements TunnelStream, MessageSink {
   }
 
   spliceBytes(
-    socket: TcpSocket,
+    far: TcpSocket | ByteEnd,
     capsule: number | undefined,
     begun: (splice: ByteSplice | undefined) => void,
   ): boolean {
+    const near = this.byteEnd(capsule);
+    if (!near) return false;
+    const { stream, prefix } = near;
+    const isStream = 'stream' in far;
+    const told = (splice: ByteSplice | undefined): void => {
+      if (splice) near.handOver();
+      if (splice && isStream) far.handOver();
+      begun(splice);
+    };
+    const asked = isStream
+      ? stream.joinBytes?.(near, far, told)
+      : stream.spliceBytes?.(far, { capsule, prefix, begun: told });
+    return asked ?? false;
+  }
+
+  byteEnd(capsule: number | undefined): ByteEnd | undefined {
     const { quic, message } = this;
     const open = this.sending === 'open' && this.receiving === 'open' && !this.outcome;
     const prefix = open ? message.unread() : undefined;
-    if (!prefix) return false;
-    const told = (splice: ByteSplice | undefined): void => {
-      if (splice && !this.outcome) message.handOver();
-      begun(splice);
+    if (!quic || !prefix) return undefined;
+    const handOver = (): void => {
+      if (!this.outcome) message.handOver();
     };
-    return quic?.spliceBytes?.(socket, { capsule, prefix, begun: told }) ?? false;
+    return { stream: quic, capsule, prefix, handOver };
   }
 
   reset(reason: ResetReason): void {

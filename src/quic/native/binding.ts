@@ -3,6 +3,7 @@ import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { BautaError } from '../../protocol/bauta-error.js';
 import type { SocketAddress } from '../address.js';
+import type { ByteSpliceStatistics } from '../byte-splice.js';
 import type { DatagramSpliceStatistics } from '../datagram-splice.js';
 import type { QuicTransportOptions } from '../engine.js';
 import type { TcpSocketStatistics } from '../tcp-socket.js';
@@ -91,6 +92,17 @@ export interface NativeTcpStatistics extends TcpSocketStatistics {
   readonly splicedOut: number;
 }
 
+/** One of two streams to be joined. */
+export interface NativeStreamToJoin {
+  readonly connection: number;
+  readonly stream: number;
+  /** Bytes that were told. */
+  readonly received: number;
+  /** 0 without capsules. */
+  readonly capsule: number;
+  readonly prefix: Uint8Array;
+}
+
 /** One engine: a thread of its own with its sockets. Methods throw on what cannot be used. */
 export interface NativeEngine {
   reference(alive: boolean): void;
@@ -129,6 +141,10 @@ export interface NativeEngine {
   prepareJoin(join: number, near: number, nearNumber: number, far: number, farNumber: number): void;
   joinStatistics(join: number): DatagramSpliceStatistics;
   forgetJoin(join: number): void;
+  /** Behind what was submitted before. */
+  joinStreams(join: number, near: NativeStreamToJoin, far: NativeStreamToJoin): void;
+  streamJoinStatistics(join: number): ByteSpliceStatistics;
+  forgetStreamJoin(join: number): void;
   forgetEndpoint(endpoint: number): void;
   forgetSocket(socket: number): void;
   forgetTcp(socket: number): void;

@@ -108,6 +108,9 @@ export function dispatch(context: EngineContext, at: number, events: EngineEvent
     case completion.socketsSpliced:
       context.tcpSockets.get(subject)?.spliced(third !== 0);
       return;
+    case completion.streamsJoined:
+      context.streamJoins.get(subject)?.begun(third !== 0);
+      return;
     case completion.spliceHeld:
       context.sockets[subject]?.spliceHeld(third !== 0);
       return;

@@ -11,6 +11,7 @@ import type { EngineListener } from './engine-listener.js';
 import type { NativeJoin } from './join.js';
 import type { RecordReader } from './record-reader.js';
 import type { NativeUdpSocket } from './sockets.js';
+import type { NativeStreamJoin } from './stream-join.js';
 import type { Submission } from './submission.js';
 import type { NativeTcpSocket } from './tcp-socket.js';
 
@@ -38,6 +39,8 @@ export interface EngineContext {
   readonly addresses: (SocketAddress | undefined)[];
   /** Joined connections, by numbers that are not used again for long. */
   readonly joins: Map<number, NativeJoin>;
+  /** Joined streams, in the same way. */
+  readonly streamJoins: Map<number, NativeStreamJoin>;
   nextJoin: number;
   /** Connections have numbers of their own that are never used twice. */
   nextConnectionId: number;

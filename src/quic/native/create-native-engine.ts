@@ -118,6 +118,7 @@ function createShard({ binding, writeRoom, shards, congestion }: Common, index: 
     congestion,
     addresses: [],
     joins: new Map(),
+    streamJoins: new Map(),
     nextJoin: 0,
     nextConnectionId: index + 1,
     connectionIdStep: shards,

@@ -51,6 +51,7 @@ export const completion = {
   joinHeld: 61,
   bytesSpliced: 70,
   socketsSpliced: 71,
+  streamsJoined: 72,
 } as const;
 
 /** Kinds of operations, as `native/src/seam/submission.rs` reads them. */

@@ -1,9 +1,11 @@
-import type { ByteSpliceRequest } from '../byte-splice.js';
+import type { ByteSplice, ByteSpliceRequest, StreamToJoin } from '../byte-splice.js';
 import type { QuicStream, QuicStreamHandler } from '../stream.js';
 import type { TcpSocket } from '../tcp-socket.js';
 import { WriteGauge } from '../write-gauge.js';
+import type { NativeStreamToJoin } from './binding.js';
 import type { EngineContext } from './context.js';
 import { operation } from './records.js';
+import { joinStreams, type NativeStreamJoin } from './stream-join.js';
 import { NativeTcpSocket } from './tcp-socket.js';
 
 /** The face of one stream in the engine; a class because there are thousands. */
@@ -15,6 +17,7 @@ export class NativeStream implements QuicStream {
   #ended = false;
   #receiving: boolean;
   #received = 0;
+  #join: NativeStreamJoin | undefined;
 
   constructor(
     private readonly context: EngineContext,
@@ -72,6 +75,27 @@ export class NativeStream implements QuicStream {
     return socket.splice(operation.spliceBytes, context, connection, key, this.#received, request);
   }
 
+  joinBytes(
+    near: StreamToJoin,
+    far: { readonly stream: QuicStream } & StreamToJoin,
+    begun: (splice: ByteSplice | undefined) => void,
+  ): boolean {
+    const other = far.stream;
+    if (!(other instanceof NativeStream) || !this.joinable || !other.joinable) return false;
+    if (other.context !== this.context || other.connection === this.connection) return false;
+    this.#join = joinStreams(this.context, this.toJoin(near), other.toJoin(far), begun);
+    other.#join = this.#join;
+    return true;
+  }
+
+  private get joinable(): boolean {
+    return this.#sending && !this.#ended && this.#receiving && !this.#join;
+  }
+
+  private toJoin({ capsule = 0, prefix }: StreamToJoin): NativeStreamToJoin {
+    return { connection: this.connection, stream: this.key, received: this.#received, capsule, prefix };
+  }
+
   setPriority(priority: number): void {
     if (!this.#sending) return;
     this.context.submission.stream(operation.priority, this.connection, this.key, priority);
@@ -124,5 +148,6 @@ export class NativeStream implements QuicStream {
     this.#sending = false;
     this.#receiving = false;
     this.gauge.clear();
+    this.#join?.over();
   }
 }

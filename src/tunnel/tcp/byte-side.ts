@@ -1,3 +1,4 @@
+import type { ByteEnd } from '../../http/tunnel-stream.js';
 import type { ResetReason } from '../../protocol/reset-reason.js';
 import type { TcpSocket } from '../../quic/tcp-socket.js';
 import type { SideEnd } from '../side-end.js';
@@ -9,6 +10,10 @@ import type { SideEnd } from '../side-end.js';
 export interface ByteSide {
   /** Where the side is just this socket, and its bytes may be spliced. */
   readonly socket?: TcpSocket;
+  /** What its bytes may be spliced with, where the side is a stream and can be now. */
+  byteEnd?(): ByteEnd | undefined;
+  /** Reading begins: of a far side that has waited for that. Idempotent. */
+  start?(): void;
   /** Bytes that `write` took and the carrier has not yet. */
   readonly buffered: number;
   /** Lets `bytes` more bytes be delivered. Starts at zero: nothing comes without. */

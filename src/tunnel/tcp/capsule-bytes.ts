@@ -1,4 +1,4 @@
-import type { TunnelStream, TunnelStreamHandler } from '../../http/tunnel-stream.js';
+import type { ByteEnd, TunnelStream, TunnelStreamHandler } from '../../http/tunnel-stream.js';
 import { writeCapsuleHeader } from '../../protocol/capsule.js';
 import {
   type ConnectTcpCapsules,
@@ -7,7 +7,7 @@ import {
 } from '../../protocol/connect-tcp.js';
 import { ConnectTcpError, createConnectTcpParser } from '../../protocol/connect-tcp-bytes.js';
 import { type SideEnd, sideEndOf } from '../side-end.js';
-import { ActingSide, type ByteSideHandler } from './byte-side.js';
+import { ActingSide, type ByteSideHandler, type SideActs } from './byte-side.js';
 import type { ByteStreamBinding } from './byte-stream.js';
 
 /** Bytes of a capsule's longest header: two varints. */
@@ -24,6 +24,14 @@ const STEP = 4096;
 
 class CapsuleSide extends ActingSide {
   stream: TunnelStream | undefined;
+
+  constructor(
+    acts: SideActs,
+    readonly start: () => void,
+    readonly byteEnd: () => ByteEnd | undefined,
+  ) {
+    super(acts);
+  }
 
   override get buffered(): number {
     return this.stream?.buffered ?? 0;
@@ -137,7 +145,7 @@ export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSide
     handler.drain();
   };
 
-  const side = new CapsuleSide({
+  const acts: SideActs = {
     grant(bytes) {
       if (over) return;
       credit += bytes;
@@ -171,7 +179,16 @@ export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSide
       stop();
       side.stream?.reset(reason);
     },
-  });
+  };
+  const start = (): void => {
+    if (started) return;
+    started = true;
+    topUp(0);
+  };
+  // The capsules of a token that has none of its own follow the peer's.
+  const byteEnd = (): ByteEnd | undefined =>
+    started || !revision.capsules ? undefined : side.stream?.byteEnd?.(revision.capsules.data);
+  const side = new CapsuleSide(acts, start, byteEnd);
   const streamHandler: TunnelStreamHandler = {
     data(bytes, start, end) {
       if (over) return;
@@ -212,10 +229,6 @@ export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSide
     attach(attached) {
       side.stream = attached;
     },
-    start() {
-      if (started) return;
-      started = true;
-      topUp(0);
-    },
+    start,
   };
 }

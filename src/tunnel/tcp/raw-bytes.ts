@@ -1,4 +1,4 @@
-import type { StreamOutcome, TunnelStream, TunnelStreamHandler } from '../../http/tunnel-stream.js';
+import type { ByteEnd, StreamOutcome, TunnelStream, TunnelStreamHandler } from '../../http/tunnel-stream.js';
 import type { ResetReason } from '../../protocol/reset-reason.js';
 import { sideEndOf } from '../side-end.js';
 import type { ByteSide, ByteSideHandler } from './byte-side.js';
@@ -17,6 +17,10 @@ class RawSide implements ByteSide {
 
   get buffered(): number {
     return this.stream?.buffered ?? 0;
+  }
+
+  byteEnd(): ByteEnd | undefined {
+    return this.started ? undefined : this.stream?.byteEnd?.(undefined);
   }
 
   grant(bytes: number): void {

@@ -166,16 +166,18 @@ export function serveTcp(
   const join = (far: ByteSide): void => {
     handingOver = undefined;
     near.start();
+    far.start?.();
     joined.start(near.side, far);
   };
   /** True when the engine was asked, and `join` follows its answer. */
   const handOver = (far: ByteSide): boolean => {
-    if (!options.splice || !far.socket || !stream.spliceBytes) return false;
+    const end = options.splice && stream.spliceBytes ? (far.socket ?? far.byteEnd?.()) : undefined;
+    if (!end || !stream.spliceBytes) return false;
     // The capsules of a token that has none of its own follow the peer's.
     if (form.kind === 'connect-tcp' && !form.revision.capsules) return false;
     const capsule = form.kind === 'connect' ? undefined : form.revision.capsules?.data;
     handingOver = far;
-    const asked = stream.spliceBytes(far.socket, capsule, (begun) => {
+    const asked = stream.spliceBytes(end, capsule, (begun) => {
       splice = begun;
       join(far);
     });

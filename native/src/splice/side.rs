@@ -1,7 +1,7 @@
-//! What the bytes of a spliced socket go to and come from.
+//! What the bytes of a splice go to and come from.
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Near {
+pub enum Side {
     /// A stream of a QUIC connection.
     Stream {
         connection: u32,
