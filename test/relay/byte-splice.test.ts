@@ -157,4 +157,40 @@ describe('a TCP tunnel to a next hop', { timeout: 600_000 }, () => {
       },
     );
   }
+
+  test('downloads over one connection to the hop share it, spliced or not', options, async (t) => {
+    for (const dataPath of ['splice', 'js'] as const) {
+      const { entry } = await startChain(dataPath, 'h3');
+      const target = await startTcpTarget(({ socket }) => {
+        const more = (): void => {
+          while (!socket.destroyed && socket.write(Buffer.alloc(64 * 1024))) {
+            // Until it is full.
+          }
+        };
+        socket.on('drain', more);
+        more();
+      });
+      const client = await connect(entry.link, { versions: ['h3'] });
+      const counts = await Promise.all(
+        Array.from({ length: 6 }, async () => {
+          const tunnel = await client.openTcp({ host: '127.0.0.1', port: target.port });
+          const count = { bytes: 0 };
+          tunnel.on('error', () => undefined);
+          tunnel.on('data', (chunk: Buffer) => {
+            count.bytes += chunk.length;
+          });
+          return count;
+        }),
+      );
+      await until(() => counts.every(({ bytes }) => bytes > 1 << 20), 'a megabyte on each');
+      for (const count of counts) count.bytes = 0;
+      await delay(1_000);
+      const shares = counts.map(({ bytes }) => bytes);
+      t.diagnostic(`${dataPath}: ${shares.join(', ')} bytes`);
+      const mean = shares.reduce((sum, bytes) => sum + bytes, 0) / shares.length;
+      assert.ok(Math.min(...shares) > mean / 3, `${dataPath}: shares of ${shares.join(', ')}`);
+      await client.close();
+      target.server.close();
+    }
+  });
 });

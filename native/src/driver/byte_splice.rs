@@ -66,7 +66,7 @@ pub(super) fn forward_bytes(connection: &mut Connection, outlets: &mut ByteOutle
         outlets.has_room(side);
     }
     let mut left = CONNECTION_ROUND;
-    let mut again = Vec::new();
+    let (mut again, mut served) = (Vec::new(), Vec::new());
     for key in std::mem::take(&mut connection.readable_splices) {
         let Some((id, to)) = connection.drain_of(key) else {
             continue;
@@ -84,11 +84,14 @@ pub(super) fn forward_bytes(connection: &mut Connection, outlets: &mut ByteOutle
             Side::Http2 { .. } => (0, false),
         };
         left -= moved;
-        if more {
+        if more && moved > 0 {
+            served.push(key);
+        } else if more {
             again.push(key);
         }
     }
-    for key in again {
+    // Those that had no turn go first next time.
+    for key in again.into_iter().chain(served) {
         connection.list_readable(key);
     }
 }

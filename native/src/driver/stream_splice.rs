@@ -2,7 +2,7 @@
 
 use crate::command::{JoinStreams, JoinedStream};
 use crate::driver::Driver;
-use crate::driver::byte_splice::{BURST, ByteOutlets, HEADERS, PIECE};
+use crate::driver::byte_splice::{BURST, ByteOutlets, HEADERS};
 use crate::quic::byte_splice::{Relabelled, StreamSplice};
 use crate::quic::connection::Connection;
 use crate::seam::completion::Kind;
@@ -34,7 +34,7 @@ pub(super) fn forward_to_stream(
     };
     // Also without room: a reset is told at once.
     let room = if takes {
-        left.min(PIECE).min(BURST.saturating_sub(other.given))
+        left.min(BURST.saturating_sub(other.given))
     } else {
         0
     };
