@@ -8,13 +8,14 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { hash } from '@node-rs/argon2';
+import { publicKeyPin } from '../src/ops/public-key-pin.js';
 import { createPasswordStore, createProxy } from '../src/proxy/index.js';
 import { selfSigned } from '../src/quic/native/index.js';
 import type { ProxySettings } from './subjects.js';
 
 const [folder, json = '{}'] = process.argv.slice(2);
 if (folder === undefined) throw new Error('usage: proxy-process FOLDER [SETTINGS]');
-const { dataPath = 'auto', password, limits, shards } = JSON.parse(json) as ProxySettings;
+const { dataPath = 'auto', password, limits, shards, via } = JSON.parse(json) as ProxySettings;
 const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')];
 // A second proxy of the same run has the certificate of the first.
 const known = existsSync(certFile);
@@ -34,6 +35,7 @@ const proxy = await createProxy({
   dataPath,
   ...(limits ? { limits } : {}),
   ...(shards ? { shards } : {}),
+  ...(via ? { via: `https://127.0.0.1:${via}/#pin=${publicKeyPin(tls.cert)}`, viaVersions: ['h3'] } : {}),
 });
 const tell = (what: object): void => void process.stdout.write(`${JSON.stringify(what)}\n`);
 tell({ port: proxy.addresses[0]?.port });

@@ -21,6 +21,8 @@ export interface ProxySettings {
   /** Of the user `load`. */
   readonly password?: string;
   readonly limits?: Partial<ProxyLimits>;
+  /** Port of 127.0.0.1 of a next hop with the same certificate; the path there is HTTP/3. */
+  readonly via?: number;
   readonly shards?: number;
 }
 

@@ -15,6 +15,8 @@ const subjects: readonly (readonly [SubjectName, readonly Transport[]])[] = [
   ['socat', ['plain']],
   ['bauta', ['h3', 'h2', 'h1']],
   ['bauta-js', ['h3']],
+  ['relay', ['h3']],
+  ['relay-js', ['h3']],
   ['envoy', ['h3', 'h2', 'h1']],
   ['bare-node', ['h2', 'h1']],
 ];
@@ -38,6 +40,12 @@ export const cases: readonly Case[] = (['down', 'up'] as const).flatMap((directi
   ),
 );
 
+/** Whose rows are compared with whose. */
+export const comparedSubjects: Partial<Record<SubjectName, readonly SubjectName[]>> = {
+  bauta: ['bauta-js', 'forwarder', 'socat', 'envoy', 'bare-node'],
+  relay: ['relay-js', 'bauta'],
+};
+
 /** The cases that a row is compared with: the same way, the same number of streams. */
 export const comparedWith = (one: Case, subject: SubjectName): Case | undefined =>
   cases.find(
@@ -48,14 +56,13 @@ export const comparedWith = (one: Case, subject: SubjectName): Case | undefined 
       (other.transport === one.transport || other.transport === 'plain'),
   );
 
-/** Cases whose names contain one of the parts, with what bauta's are compared with. */
+/** Cases whose names contain one of the parts, with what they are compared with. */
 export function chooseCases(only: readonly string[], present: ReadonlySet<SubjectName>): Case[] {
   const wanted = new Set<Case>();
   for (const one of cases) {
     if (only.length > 0 && !only.some((part) => one.name.includes(part))) continue;
     wanted.add(one);
-    if (one.subject !== 'bauta') continue;
-    for (const [subject] of subjects) {
+    for (const subject of comparedSubjects[one.subject] ?? []) {
       const other = comparedWith(one, subject);
       if (other) wanted.add(other);
     }

@@ -9,7 +9,14 @@ import { type Case, chooseCases } from './cases.js';
 import { runNeutralLoad, runOwnLoad } from './load.js';
 import { measureSlowReaders } from './slow-readers.js';
 import { measureStalledStreams } from './stalled-streams.js';
-import { installed, type Subject, type SubjectName, startProgram, startSubject } from './subjects.js';
+import {
+  installed,
+  type Subject,
+  type SubjectName,
+  startProgram,
+  startSubject,
+  subjectNames,
+} from './subjects.js';
 import { formatTable, rowsOf } from './table.js';
 import type { Transfer } from './transfer.js';
 
@@ -100,7 +107,7 @@ async function main(): Promise<number> {
   const given = values.load ?? process.env['MASQUE_LOAD'];
   const neutral = given === undefined ? undefined : findLoadProgram(given);
   const present = new Set<SubjectName>();
-  for (const name of ['bauta', 'bauta-js', 'forwarder', 'socat', 'bare-node', 'envoy'] as const) {
+  for (const name of subjectNames) {
     if (values.without.includes(name)) continue;
     if (installed(name)) present.add(name);
     else say(`${name} is not installed: left out`, { event: 'absent', name });
@@ -115,8 +122,7 @@ async function main(): Promise<number> {
   let failures = 0;
   try {
     const needed = new Set<SubjectName>(['bauta', ...chosen.map((one) => one.subject)]);
-    // bauta leaves the certificate that the others serve with.
-    for (const name of ['bauta', 'bauta-js', 'forwarder', 'socat', 'bare-node', 'envoy'] as const) {
+    for (const name of subjectNames) {
       if (needed.has(name)) subjects.set(name, await startSubject(name, folder, target));
     }
     const pin = publicKeyPin(await readFile(join(folder, 'cert.pem'), 'utf8'));

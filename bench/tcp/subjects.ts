@@ -2,12 +2,27 @@ import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import type { DataPath } from '../../src/tunnel/data-path.js';
 import { freePort, hasEnvoy, type Subject, startEnvoy, startForeign, subjectOf } from '../foreign-program.js';
 
 export type { Subject } from '../foreign-program.js';
 
-/** What bytes are sent through: bauta, the same without splices, the floors, and a proxy of others. */
-export type SubjectName = 'bauta' | 'bauta-js' | 'forwarder' | 'socat' | 'bare-node' | 'envoy';
+/**
+ * What bytes are sent through: bauta, the same without splices, a relay with bauta as its next hop, the relay
+ * without splices, the floors, and a proxy of others. The first leaves the certificate that the others serve with.
+ */
+export const subjectNames = [
+  'bauta',
+  'bauta-js',
+  'relay',
+  'relay-js',
+  'forwarder',
+  'socat',
+  'bare-node',
+  'envoy',
+] as const;
+
+export type SubjectName = (typeof subjectNames)[number];
 
 /** Starts a program of this folder, which tells its port in its first line. */
 export async function startProgram(name: string, args: readonly string[]): Promise<Subject> {
@@ -27,6 +42,20 @@ export function installed(name: SubjectName): boolean {
   return name === 'envoy' ? hasEnvoy() : true;
 }
 
+/** The process under test is the relay. */
+async function startRelay(folder: string, dataPath: DataPath): Promise<Subject> {
+  const hop = await startProgram('../proxy-process.js', [folder]);
+  const via = Number(hop.address.split(':')[1]);
+  const relay = await startProgram('../proxy-process.js', [folder, JSON.stringify({ dataPath, via })]);
+  return {
+    ...relay,
+    async close() {
+      await relay.close();
+      await hop.close();
+    },
+  };
+}
+
 /** `folder` holds cert.pem and key.pem once bauta was started there. */
 export async function startSubject(name: SubjectName, folder: string, target: Subject): Promise<Subject> {
   switch (name) {
@@ -34,6 +63,10 @@ export async function startSubject(name: SubjectName, folder: string, target: Su
       return startProgram('../proxy-process.js', [folder]);
     case 'bauta-js':
       return startProgram('../proxy-process.js', [folder, JSON.stringify({ dataPath: 'js' })]);
+    case 'relay':
+      return startRelay(folder, 'auto');
+    case 'relay-js':
+      return startRelay(folder, 'js');
     case 'forwarder':
       return startProgram('forwarder-process.js', [target.address]);
     case 'bare-node':

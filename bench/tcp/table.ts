@@ -1,5 +1,5 @@
-import { type Case, comparedWith } from './cases.js';
-import type { SubjectName } from './subjects.js';
+import { type Case, comparedSubjects, comparedWith } from './cases.js';
+import { type SubjectName, subjectNames } from './subjects.js';
 import type { Transfer } from './transfer.js';
 
 /** What all runs of a case came to: medians. */
@@ -20,8 +20,6 @@ export function median(values: readonly number[]): number {
   return ((low ?? Number.NaN) + (high ?? Number.NaN)) / 2;
 }
 
-const compared = ['bauta-js', 'forwarder', 'socat', 'envoy', 'bare-node'] as const;
-
 export function rowsOf(cases: readonly Case[], runs: ReadonlyMap<Case, readonly Transfer[]>): Row[] {
   const of = (one: Case, field: keyof Transfer): number =>
     median((runs.get(one) ?? []).map((run) => run[field]));
@@ -30,15 +28,13 @@ export function rowsOf(cases: readonly Case[], runs: ReadonlyMap<Case, readonly 
     .map((one) => {
       const rates = (runs.get(one) ?? []).map((run) => run.megabytesPerSecond);
       const against: Row['against'] = {};
-      if (one.subject === 'bauta') {
-        for (const subject of compared) {
-          const other = comparedWith(one, subject);
-          if (!other || (runs.get(other)?.length ?? 0) === 0) continue;
-          against[subject] = {
-            rate: of(one, 'megabytesPerSecond') / of(other, 'megabytesPerSecond'),
-            cpu: of(one, 'serverSecondsPerGb') / of(other, 'serverSecondsPerGb'),
-          };
-        }
+      for (const subject of comparedSubjects[one.subject] ?? []) {
+        const other = comparedWith(one, subject);
+        if (!other || (runs.get(other)?.length ?? 0) === 0) continue;
+        against[subject] = {
+          rate: of(one, 'megabytesPerSecond') / of(other, 'megabytesPerSecond'),
+          cpu: of(one, 'serverSecondsPerGb') / of(other, 'serverSecondsPerGb'),
+        };
       }
       return {
         name: one.name,
@@ -63,7 +59,7 @@ export function markdownTable(lines: readonly (readonly string[])[]): string {
 
 export function formatTable(rows: readonly Row[]): string {
   const head = ['case', 'MB/s', 'runs', 'server CPU s/GB', 'server cores'];
-  const beside = compared.filter((subject) => rows.some((row) => row.against[subject]));
+  const beside = subjectNames.filter((subject) => rows.some((row) => row.against[subject]));
   const lines = rows.map((row) => [
     row.name,
     row.megabytesPerSecond.toFixed(0),
