@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use napi::bindgen_prelude::{Result, Uint8Array};
+use napi::bindgen_prelude::Uint8Array;
 use napi_derive::napi;
 
 use crate::command::{Command, JoinStreams, JoinedStream};
@@ -43,7 +43,7 @@ pub struct StreamJoinStatistics {
 impl NativeEngine {
     /// Makes the bytes of two streams each other's, behind what was submitted before.
     #[napi(catch_unwind)]
-    pub fn join_streams(&mut self, join: u32, near: StreamToJoin, far: StreamToJoin) -> Result<()> {
+    pub fn join_streams(&mut self, join: u32, near: StreamToJoin, far: StreamToJoin) {
         let moved: [Arc<Counter>; 2] = Default::default();
         self.stream_joins.insert(join, moved.clone());
         self.mailbox
@@ -52,7 +52,6 @@ impl NativeEngine {
                 sides: [near.into(), far.into()],
                 moved,
             })));
-        Ok(())
     }
 
     #[napi(catch_unwind)]

@@ -7,8 +7,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use quinn_proto::Transmit;
 
 use crate::driver::Driver;
-use crate::driver::byte_splice::{ByteOutlets, forward_bytes};
 use crate::driver::ending::{LINGER, SHORT_LINGER, give_up};
+use crate::driver::forward::{ByteOutlets, forward_bytes};
 use crate::driver::room;
 use crate::driver::splice::{Outlets, orphan_splices};
 use crate::quic::connection::Connection;

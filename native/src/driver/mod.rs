@@ -7,6 +7,7 @@ mod attend;
 mod byte_splice;
 mod commands;
 mod ending;
+mod forward;
 mod http2;
 mod http2_splice;
 mod operations;

@@ -1,8 +1,10 @@
 //! Splices of streams of two connections: what the one receives the other sends, in frames and capsules of its own.
 
 use crate::command::{JoinStreams, JoinedStream};
+use crate::counters::Counter;
 use crate::driver::Driver;
-use crate::driver::byte_splice::{BURST, ByteOutlets, HEADERS};
+use crate::driver::byte_splice::{BURST, HEADERS};
+use crate::driver::forward::ByteOutlets;
 use crate::quic::byte_splice::{Relabelled, StreamSplice};
 use crate::quic::connection::Connection;
 use crate::seam::completion::Kind;
@@ -102,12 +104,7 @@ impl Driver {
     }
 
     /// What JavaScript had been told of before goes first.
-    fn push_first(
-        &mut self,
-        from: &JoinedStream,
-        to: &JoinedStream,
-        moved: &crate::counters::Counter,
-    ) {
+    fn push_first(&mut self, from: &JoinedStream, to: &JoinedStream, moved: &Counter) {
         let mut payload = std::mem::take(&mut self.splice_payload);
         payload.clear();
         payload.resize(HEADERS, 0);
