@@ -158,6 +158,47 @@ describe('a TCP tunnel to a next hop', { timeout: 600_000 }, () => {
     );
   }
 
+  test('targets that reset in the middle of an upload leave the other tunnels alone', options, async () => {
+    const { entry, exit } = await startChain('splice', 'h3');
+    const target = await startTcpTarget(({ socket }) => {
+      socket.once('data', (first: Buffer) => {
+        if (first[0] === 1) socket.resetAndDestroy();
+        else socket.pipe(socket);
+        socket.write(first);
+      });
+    });
+    const client = await connect(entry.link, { versions: ['h3'] });
+    const upload = async (kind: number): Promise<'failed' | 'whole'> => {
+      const tunnel = await client.openTcp({ host: '127.0.0.1', port: target.port });
+      const over = new Promise<'failed' | 'ended'>((resolve) => {
+        tunnel.once('error', () => resolve('failed'));
+        tunnel.once('end', () => resolve('ended'));
+      });
+      const chunks = received(tunnel);
+      const bytes = Buffer.alloc(400_000, kind);
+      for (let at = 0; at < bytes.length && !tunnel.destroyed; at += 50_000) {
+        if (!tunnel.write(bytes.subarray(at, at + 50_000))) {
+          await Promise.race([once(tunnel, 'drain').catch(() => undefined), over]);
+        }
+      }
+      tunnel.end();
+      if ((await over) === 'failed') return 'failed';
+      assert.equal(sha256Of(chunks), sha256Of([bytes]));
+      return 'whole';
+    };
+    for (let round = 0; round < 20; round++) {
+      const outcomes = await Promise.all(Array.from({ length: 30 }, (_, index) => upload(index % 2)));
+      outcomes.forEach((outcome, index) => {
+        assert.equal(outcome, index % 2 === 1 ? 'failed' : 'whole', `tunnel ${index} of round ${round}`);
+      });
+      assert.equal(entry.proxy.info().connections, 1, 'still on the same connection');
+    }
+    await until(() => entry.proxy.info().tunnels.open === 0, 'the entry is left');
+    await until(() => exit.proxy.info().tunnels.open === 0, 'the exit is left');
+    await client.close();
+    target.server.close();
+  });
+
   test('downloads over one connection to the hop share it, spliced or not', options, async (t) => {
     for (const dataPath of ['splice', 'js'] as const) {
       const { entry } = await startChain(dataPath, 'h3');

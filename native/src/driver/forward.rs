@@ -43,15 +43,14 @@ pub(super) fn forward_bytes(connection: &mut Connection, outlets: &mut ByteOutle
         outlets.has_room(side);
     }
     let mut left = ROUND;
-    let (mut again, mut served) = (Vec::new(), Vec::new());
-    for key in std::mem::take(&mut connection.readable_splices) {
+    let mut served = Vec::new();
+    let mut keys = std::mem::take(&mut connection.readable_splices).into_iter();
+    while left > 0
+        && let Some(key) = keys.next()
+    {
         let Some((id, to)) = connection.drain_of(key) else {
             continue;
         };
-        if left == 0 {
-            again.push(key);
-            continue;
-        }
         let (moved, more) = match to {
             Side::Socket(index) => forward_to_socket(connection, key, (id, index), left, outlets),
             Side::Stream {
@@ -64,11 +63,12 @@ pub(super) fn forward_bytes(connection: &mut Connection, outlets: &mut ByteOutle
         if more && moved > 0 {
             served.push(key);
         } else if more {
-            again.push(key);
+            connection.list_readable(key);
         }
     }
-    // Those that had no turn go first next time.
-    for key in again.into_iter().chain(served) {
+    // Those that had no turn are still listed, and go first next time.
+    connection.readable_splices.splice(0..0, keys);
+    for key in served {
         connection.list_readable(key);
     }
 }
@@ -88,7 +88,7 @@ fn forward_to_socket(
         .filter(|socket| socket.splice.is_some_and(|splice| splice.id == id));
     let Some(socket) = socket else {
         // It is gone: JavaScript hears of it and resets the stream.
-        connection.end_byte_splice(key, Vec::new());
+        connection.give_up_byte_splice(key);
         return (0, false);
     };
     payload.clear();

@@ -186,7 +186,7 @@ impl Driver {
         match waiting {
             Some(waiting) => session.moved(stream, waiting),
             // It is gone: JavaScript hears of it and resets the stream.
-            None => session.tell_again(stream, splice, &[]),
+            None => session.give_up(stream, splice),
         }
     }
 

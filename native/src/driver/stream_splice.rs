@@ -30,8 +30,8 @@ pub(super) fn forward_to_stream(
         Some((other, takes, connection.relabelled(key)?))
     });
     let Some((other, takes, Relabelled { capsule, moved })) = taken else {
-        // It is gone: JavaScript hears of it and resets this one.
-        connection.end_byte_splice(key, Vec::new());
+        // It is gone, or takes no more: JavaScript hears of it and decides.
+        connection.give_up_byte_splice(key);
         return (0, false);
     };
     // Also without room: a reset is told at once.

@@ -74,6 +74,16 @@ impl Session {
         }
     }
 
+    /// The socket of this splice is gone: JavaScript has what comes, from where the splice stands.
+    pub fn give_up(&mut self, id: u32, splice: u64) {
+        let stream = self.streams.get_mut(&id);
+        let taker = stream.and_then(|stream| stream.taker());
+        if let Some(unframing) = taker.and_then(|taker| taker.unframing.as_ref()) {
+            let given_back = unframing.give_back(&[]);
+            self.tell_again(id, splice, &given_back);
+        }
+    }
+
     /// What comes is delivered to JavaScript again: first these bytes.
     pub fn tell_again(&mut self, id: u32, splice: u64, given_back: &[u8]) {
         let Some(stream) = self.streams.get_mut(&id) else {

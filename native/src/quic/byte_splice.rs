@@ -94,6 +94,15 @@ impl Connection {
         }
     }
 
+    /// The other side takes nothing any more: JavaScript reads the stream again, from where the splice stands.
+    pub fn give_up_byte_splice(&mut self, key: u32) {
+        let splice = self.streams.get(&key).and_then(|it| it.splice.as_ref());
+        if let Some(splice) = splice {
+            let given_back = splice.unframing.give_back(&[]);
+            self.end_byte_splice(key, given_back);
+        }
+    }
+
     /// JavaScript reads the stream again, first these bytes.
     pub fn end_byte_splice(&mut self, key: u32, given_back: Vec<u8>) {
         if let Some(stream) = self.streams.get_mut(&key) {
