@@ -93,7 +93,7 @@ export const proxyTable = {
       name: 'data-path',
       value: 'auto|js|splice',
       complete: ['auto', 'js', 'splice'],
-      help: 'What moves the payloads of open HTTP/3 tunnels: the engine alone (splice), JavaScript (js), or by their number (auto, the default).',
+      help: 'What moves what open tunnels carry: the engine alone where it can (splice), JavaScript (js), or for UDP by the number of payloads (auto, the default).',
     },
     {
       name: 'congestion',
