@@ -7,6 +7,7 @@ import type { Duplex } from 'node:stream';
 import { test } from 'node:test';
 import { connect, connectCore } from '../../src/client/connect.js';
 import { createPasswordStore } from '../../src/proxy/password-store.js';
+import { freePort } from '../free-port.js';
 import { failure, portsAsked, startHop, until } from './chain-hop.js';
 import { startEcho } from './echo-server.js';
 import { slowClock } from './slow-clock.js';
@@ -132,12 +133,17 @@ test(
     await using a = await startHop('one');
     await using b = await startHop('two');
     // The same port answers over TCP, and swallows what comes over UDP.
-    await using onlyTcp = await startTcpTarget((socket) => {
-      const onward = connectSocket(b.port, '127.0.0.1');
-      onward.on('error', () => socket.destroy());
-      socket.on('error', () => onward.destroy());
-      socket.pipe(onward).pipe(socket);
-    });
+    const port = await freePort('udp');
+    await using onlyTcp = await startTcpTarget(
+      (socket) => {
+        const onward = connectSocket(b.port, '127.0.0.1');
+        onward.on('error', () => socket.destroy());
+        socket.on('error', () => onward.destroy());
+        socket.pipe(onward).pipe(socket);
+      },
+      '127.0.0.1',
+      port,
+    );
     const silent = createSocket('udp4').bind(onlyTcp.port, '127.0.0.1');
     await once(silent, 'listening');
     await using client = await connectCore(

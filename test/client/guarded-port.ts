@@ -1,6 +1,7 @@
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
+import { freePort } from '../free-port.js';
 
 export interface GuardedPort extends AsyncDisposable {
   readonly port: number;
@@ -31,7 +32,7 @@ export async function startGuardedPort(onward: number): Promise<GuardedPort> {
     }
     near.pipe(far).pipe(near);
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(await freePort('udp'), '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   const udp = createSocket('udp4');

@@ -14,6 +14,7 @@ export interface TcpTarget extends AsyncDisposable {
 export async function startTcpTarget(
   accept: (socket: Socket) => void,
   host = '127.0.0.1',
+  listenOn = 0,
 ): Promise<TcpTarget> {
   const sockets: Socket[] = [];
   const server = createServer({ allowHalfOpen: true }, (socket) => {
@@ -21,7 +22,7 @@ export async function startTcpTarget(
     socket.on('error', () => undefined);
     accept(socket);
   });
-  server.listen(0, host);
+  server.listen(listenOn, host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   return {
