@@ -1,24 +1,12 @@
 import assert from 'node:assert/strict';
-import type { Socket } from 'node:net';
 import { test } from 'node:test';
 import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from '../../src/client/connect.js';
 import { startLossyPath } from './lossy-path.js';
-import { startTcpTarget } from './tcp-target.js';
+import { flood, startTcpTarget } from './tcp-target.js';
 import { startTestProxy } from './test-proxy.js';
 
 const TUNNELS = 8;
-const chunk = Buffer.alloc(64 * 1024);
-
-function flood(socket: Socket): void {
-  const more = () => {
-    while (!socket.destroyed && socket.write(chunk)) {
-      // Until it is full.
-    }
-  };
-  socket.on('drain', more);
-  more();
-}
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((all, one) => all + one, 0);
 

@@ -38,6 +38,18 @@ export async function startTcpTarget(
   };
 }
 
+/** Writes for as long as it is let. */
+export function flood(socket: Socket): void {
+  const piece = Buffer.alloc(64 * 1024);
+  const more = (): void => {
+    while (!socket.destroyed && socket.write(piece)) {
+      // Until it is full.
+    }
+  };
+  socket.on('drain', more);
+  more();
+}
+
 /** Gives every byte back, and the end. */
 export function startTcpEcho(host?: string): Promise<TcpTarget> {
   return startTcpTarget((socket) => socket.pipe(socket), host);

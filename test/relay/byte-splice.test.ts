@@ -6,12 +6,13 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { connect } from '../../src/client/connect.js';
 import type { HttpVersion } from '../../src/protocol/reset-reason.js';
 import type { DataPath } from '../../src/tunnel/data-path.js';
+import { flood } from '../client/tcp-target.js';
 import { patterned, sha256Of } from '../interop/https-origin.js';
 import { startTcpTarget, type TargetSide, until } from '../proxy/tcp-target.js';
 import { type ChainProxy, startHop } from './chain.js';
 
 const options = { timeout: 120_000 };
-const GREETING = 'the target speaks first\n';
+const GREETING = 'a word before the echo\n';
 
 interface Chain {
   readonly entry: ChainProxy;
@@ -48,10 +49,15 @@ function received(stream: Duplex): Buffer[] {
 
 const length = (chunks: readonly Buffer[]): number => chunks.reduce((sum, { length }) => sum + length, 0);
 
-/** Greets, and gives every byte back. */
+/**
+ * Greets once it hears something, and gives every byte back. What a target says unasked may reach TypeScript before
+ * the engine is asked, and then the tunnel stays there.
+ */
 const greet = ({ socket }: TargetSide): void => {
-  socket.write(GREETING);
-  socket.pipe(socket);
+  socket.once('data', (first: Buffer) => {
+    socket.write(Buffer.concat([Buffer.from(GREETING), first]));
+    socket.pipe(socket);
+  });
 };
 
 describe('a TCP tunnel to a next hop', { timeout: 600_000 }, () => {
@@ -98,9 +104,13 @@ describe('a TCP tunnel to a next hop', { timeout: 600_000 }, () => {
       async () => {
         const { entry } = await startChain('splice', 'h3');
         const size = 64 << 20;
-        const target = await startTcpTarget(({ socket }) => socket.end(Buffer.alloc(size, 7)));
+        const target = await startTcpTarget(({ socket }) => {
+          socket.once('data', () => socket.end(Buffer.alloc(size, 7)));
+        });
         const client = await connect(entry.link, { versions: ['h3'], tcp });
         const tunnel = await client.openTcp({ host: '127.0.0.1', port: target.port });
+        tunnel.write('begin');
+        await until(() => movedBy(entry) > 0, 'the first bytes');
         for (let before = -1; before !== movedBy(entry); ) {
           before = movedBy(entry);
           await delay(300);
@@ -136,6 +146,7 @@ describe('a TCP tunnel to a next hop', { timeout: 600_000 }, () => {
           const tunnel = await client.openTcp({ host: '127.0.0.1', port: target.port });
           const failed = new Promise<Error>((resolve) => tunnel.once('error', resolve));
           const chunks = received(tunnel);
+          tunnel.write('hello');
           await until(() => length(chunks) > 0, 'the greeting');
           assert.equal(pathOf(entry), 'splice', way);
           const side = await target.side(0);
@@ -157,6 +168,28 @@ describe('a TCP tunnel to a next hop', { timeout: 600_000 }, () => {
       },
     );
   }
+
+  test('a target that speaks first loses nothing, whoever carries it', options, async () => {
+    for (const tcp of ['connect', 'connect-tcp'] as const) {
+      const { entry } = await startChain('splice', 'h3');
+      const target = await startTcpTarget(({ socket }) => {
+        socket.write(GREETING);
+        socket.pipe(socket);
+      });
+      const client = await connect(entry.link, { versions: ['h3'], tcp });
+      await Promise.all(
+        Array.from({ length: 30 }, async () => {
+          const tunnel = await client.openTcp({ host: '127.0.0.1', port: target.port });
+          const chunks = received(tunnel);
+          tunnel.end(Buffer.alloc(100_000, 9));
+          await once(tunnel, 'end');
+          assert.equal(sha256Of(chunks), sha256Of([Buffer.from(GREETING), Buffer.alloc(100_000, 9)]));
+        }),
+      );
+      await client.close();
+      target.server.close();
+    }
+  });
 
   test('targets that reset in the middle of an upload leave the other tunnels alone', options, async () => {
     const { entry, exit } = await startChain('splice', 'h3');
@@ -202,15 +235,7 @@ describe('a TCP tunnel to a next hop', { timeout: 600_000 }, () => {
   test('downloads over one connection to the hop share it, spliced or not', options, async (t) => {
     for (const dataPath of ['splice', 'js'] as const) {
       const { entry } = await startChain(dataPath, 'h3');
-      const target = await startTcpTarget(({ socket }) => {
-        const more = (): void => {
-          while (!socket.destroyed && socket.write(Buffer.alloc(64 * 1024))) {
-            // Until it is full.
-          }
-        };
-        socket.on('drain', more);
-        more();
-      });
+      const target = await startTcpTarget(({ socket }) => flood(socket));
       const client = await connect(entry.link, { versions: ['h3'] });
       const counts = await Promise.all(
         Array.from({ length: 6 }, async () => {
