@@ -7,7 +7,7 @@ use crate::driver::Driver;
 use crate::quic::byte_splice::StreamSplice;
 use crate::seam::completion::Kind;
 use crate::seam::operation::SpliceBytes;
-use crate::splice::framing::write_headers;
+use crate::splice::framing::HEADERS;
 use crate::splice::side::Side;
 use crate::splice::unframing::Unframing;
 use crate::tcp::socket::{Over, SocketSplice};
@@ -15,16 +15,9 @@ use crate::tcp::socket::{Over, SocketSplice};
 /// Most bytes in one DATA frame.
 const PIECE: usize = 64 * 1024;
 
-/// Room for the headers in front of them.
-pub(super) const HEADERS: usize = 32;
-
 /// Bytes read from one socket before another has its turn, and from all of them in one round.
 const TURN: usize = 256 * 1024;
 const ROUND: usize = 1024 * 1024;
-
-/// Bytes that splices give to one connection in one round: QUIC paces bursts of 256 packets, and more would wait
-/// there until it has left the processor's cache.
-pub(super) const BURST: usize = 256 * 1024;
 
 impl Driver {
     /// Begins a splice, unless something has been told of either that JavaScript did not know, and says
@@ -151,13 +144,12 @@ impl Driver {
             .sockets
             .get(&index)
             .and_then(|socket| Some(socket.splice?.near));
-        match near {
-            Some(Side::Stream { connection, .. }) => {
-                match self.connections.get(connection as usize) {
-                    Some(Some(connection)) => BURST.saturating_sub(connection.given),
-                    _ => BURST,
-                }
-            }
+        let connection = match near {
+            Some(Side::Stream { connection, .. }) => self.connections.get(connection as usize),
+            _ => None,
+        };
+        match connection {
+            Some(Some(connection)) => connection.burst_left(),
             _ => TURN,
         }
     }
@@ -254,7 +246,7 @@ impl Driver {
         read
     }
 
-    /// Writes what stands behind the room for headers.
+    /// As `Connection::write_framed`.
     pub(super) fn write_to_stream(
         &mut self,
         connection: u32,
@@ -262,17 +254,8 @@ impl Driver {
         capsule: Option<u64>,
         buffer: &mut [u8],
     ) {
-        let (room, payload) = buffer.split_at_mut(HEADERS);
-        if payload.is_empty() {
-            return;
-        }
-        let at = write_headers(room, capsule, payload.len());
-        let bytes = &buffer[at..];
         self.with_connection(connection, |connection, out| {
-            connection.given += bytes.len();
-            connection.with_stream(stream, out, |stream, quic, _, _| {
-                stream.write_spliced(quic, bytes)
-            });
+            connection.write_framed(stream, capsule, buffer, out);
         });
     }
 

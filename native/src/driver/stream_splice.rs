@@ -3,12 +3,11 @@
 use crate::command::{JoinStreams, JoinedStream};
 use crate::counters::Counter;
 use crate::driver::Driver;
-use crate::driver::byte_splice::{BURST, HEADERS};
 use crate::driver::forward::ByteOutlets;
 use crate::quic::byte_splice::{Relabelled, StreamSplice};
 use crate::quic::connection::Connection;
 use crate::seam::completion::Kind;
-use crate::splice::framing::write_headers;
+use crate::splice::framing::HEADERS;
 use crate::splice::side::Side;
 use crate::splice::unframing::Unframing;
 
@@ -36,7 +35,7 @@ pub(super) fn forward_to_stream(
     };
     // Also without room: a reset is told at once.
     let room = if takes {
-        left.min(BURST.saturating_sub(other.given))
+        left.min(other.burst_left())
     } else {
         0
     };
@@ -46,12 +45,7 @@ pub(super) fn forward_to_stream(
     let more = connection.forward_bytes(key, room, payload);
     let count = payload.len() - HEADERS;
     if count > 0 {
-        let at = write_headers(&mut payload[..HEADERS], capsule, count);
-        let bytes = &payload[at..];
-        other.given += bytes.len();
-        other.with_stream(stream, outlets.out, |stream, quic, _, _| {
-            stream.write_spliced(quic, bytes);
-        });
+        other.write_framed(stream, capsule, payload, outlets.out);
         moved.add(count as u64);
         other.list(outlets.attention);
     }

@@ -44,21 +44,19 @@ impl Connection {
         self.streams.get(&key)?.splice.as_ref()?.relabelled.clone()
     }
 
-    /// As `Stream::begin_splice`.
+    /// As `Stream::begin_splice`, if it may.
     pub fn begin_byte_splice(&mut self, key: u32, splice: StreamSplice, received: u64) -> bool {
-        if !self.announced || self.told_closed {
+        if !self.may_splice(key, received) {
             return false;
         }
         let Some(stream) = self.streams.get_mut(&key) else {
             return false;
         };
-        let begun = stream.begin_splice(splice, received);
-        if begun {
-            // It may stand in the list of those that JavaScript reads.
-            stream.listed_readable = true;
-            self.readable_splices.push(key);
-        }
-        begun
+        stream.begin_splice(splice);
+        // It may stand in the list of those that JavaScript reads.
+        stream.listed_readable = true;
+        self.readable_splices.push(key);
+        true
     }
 
     /// Where a stream's bytes go to, with the splice's id.
@@ -104,7 +102,7 @@ impl Connection {
     }
 
     /// JavaScript reads the stream again, first these bytes.
-    pub fn end_byte_splice(&mut self, key: u32, given_back: Vec<u8>) {
+    fn end_byte_splice(&mut self, key: u32, given_back: Vec<u8>) {
         if let Some(stream) = self.streams.get_mut(&key) {
             stream.end_splice(given_back);
             stream.listed_readable = false;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Instant;
 
 use quinn_proto::crypto::rustls::HandshakeData;
-use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event, StreamEvent, StreamId, VarInt};
+use quinn_proto::{ConnectionError, ConnectionHandle, Dir, Event, StreamId, VarInt};
 use rustc_hash::FxHashMap;
 use rustls::pki_types::CertificateDer;
 
@@ -54,7 +54,7 @@ pub struct Connection {
     pub registered: Option<Instant>,
     pub(super) send_window: SendWindow,
     /// Streams that waited for room, while what QUIC reports is taken in.
-    writable: VecDeque<StreamId>,
+    pub(super) writable: VecDeque<StreamId>,
     /// Which of them had its turn when there was none left, and bytes of that turn.
     pub(super) turn_of: Option<(StreamId, usize)>,
     pub datagrams: DatagramQueue,
@@ -160,7 +160,6 @@ impl Connection {
     /// Takes in what the protocol reports.
     pub fn absorb(&mut self, out: &mut Completions) {
         self.send_window.narrow(&mut self.quic);
-        let mut writable = std::mem::take(&mut self.writable);
         while let Some(event) = self.quic.poll() {
             match event {
                 Event::HandshakeDataReady | Event::DatagramsUnblocked => {}
@@ -176,15 +175,10 @@ impl Connection {
                     }
                 }
                 Event::DatagramReceived => self.datagrams_waiting = true,
-                Event::Stream(StreamEvent::Writable { id }) if !self.greeting.is_on(id) => {
-                    // The one that waits longest is told of last.
-                    writable.push_front(id);
-                }
                 Event::Stream(event) => self.stream_event(event, out),
             }
         }
-        self.write_on(&mut writable, out);
-        self.writable = writable;
+        self.write_on(out);
         if self.announced && !self.told_closed {
             self.watch_path(out);
             self.watch_leave(out);

@@ -22,11 +22,12 @@ impl Connection {
                     self.list_readable(key);
                 }
             }
-            // That of any other stream is put off by `absorb`.
-            StreamEvent::Writable { .. } => {
+            StreamEvent::Writable { id } if self.greeting.is_on(id) => {
                 self.greeting.pump(&mut self.quic);
                 self.open_waiting(Dir::Uni, out);
             }
+            // The one that waits longest is told of last.
+            StreamEvent::Writable { id } => self.writable.push_front(id),
             StreamEvent::Finished { id } => {
                 self.with_id(id, out, |stream, _, _, _| stream.finished())
             }

@@ -14,18 +14,14 @@ impl Stream {
         open && self.id.is_some() && self.splice.is_none() && self.delivered == received
     }
 
-    /// Has what comes from here on go to the other side, and lets that write, if it may.
-    pub fn begin_splice(&mut self, splice: StreamSplice, received: u64) -> bool {
-        if !self.may_splice(received) {
-            return false;
-        }
+    /// Has what comes from here on go to the other side, and lets that write.
+    pub fn begin_splice(&mut self, splice: StreamSplice) {
         self.feeder = Some(Feeder {
             id: splice.id,
             from: splice.to,
             waiting: false,
         });
         self.splice = Some(Box::new(splice));
-        true
     }
 
     /// What comes is delivered to JavaScript again: first these bytes.

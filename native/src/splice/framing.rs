@@ -5,6 +5,9 @@ use crate::quic::splice::encoded;
 
 pub(super) const DATA_FRAME: u64 = 0;
 
+/// Room for the headers in front of a piece, as much as the longest take.
+pub const HEADERS: usize = 32;
+
 /// Writes the header of a capsule of `length` bytes to the end of `room`, in front of where these follow;
 /// returns where it begins.
 pub fn write_capsule_header(room: &mut [u8], kind: u64, length: usize) -> usize {

@@ -10,6 +10,14 @@ export interface NativeJoin extends DatagramSplice {
 
 const lastJoin = 2 ** 32 - 1;
 
+/** The number of a new join, which none of these has. */
+export function takeJoin(context: EngineContext, taken: ReadonlyMap<number, unknown>): number {
+  while (taken.has(context.nextJoin)) context.nextJoin = (context.nextJoin + 1) % lastJoin;
+  const id = context.nextJoin;
+  context.nextJoin = (id + 1) % lastJoin;
+  return id;
+}
+
 export function joinConnections(
   context: EngineContext,
   near: number,
@@ -17,9 +25,7 @@ export function joinConnections(
   far: number,
   farNumber: number,
 ): NativeJoin {
-  while (context.joins.has(context.nextJoin)) context.nextJoin = (context.nextJoin + 1) % lastJoin;
-  const id = context.nextJoin;
-  context.nextJoin = (id + 1) % lastJoin;
+  const id = takeJoin(context, context.joins);
   let last: DatagramSpliceStatistics | undefined;
   let stopped = false;
   const join: NativeJoin = {

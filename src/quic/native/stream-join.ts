@@ -1,6 +1,7 @@
 import type { ByteSplice, ByteSpliceStatistics } from '../byte-splice.js';
 import type { NativeStreamToJoin } from './binding.js';
 import type { EngineContext } from './context.js';
+import { takeJoin } from './join.js';
 
 /** The face of two streams whose bytes are each other's. */
 export interface NativeStreamJoin extends ByteSplice {
@@ -10,8 +11,6 @@ export interface NativeStreamJoin extends ByteSplice {
   over(): void;
 }
 
-const lastJoin = 2 ** 32 - 1;
-
 /** Asks the engine; `told` hears what comes of it, once, unless a stream is over before. */
 export function joinStreams(
   context: EngineContext,
@@ -20,9 +19,7 @@ export function joinStreams(
   told: (splice: ByteSplice | undefined) => void,
 ): NativeStreamJoin {
   const { native, streamJoins } = context;
-  while (streamJoins.has(context.nextJoin)) context.nextJoin = (context.nextJoin + 1) % lastJoin;
-  const id = context.nextJoin;
-  context.nextJoin = (id + 1) % lastJoin;
+  const id = takeJoin(context, streamJoins);
   let last: ByteSpliceStatistics | undefined;
   let waiting = true;
   const join: NativeStreamJoin = {

@@ -171,8 +171,9 @@ export function serveTcp(
   };
   /** True when the engine was asked, and `join` follows its answer. */
   const handOver = (far: ByteSide): boolean => {
-    const end = options.splice && stream.spliceBytes ? (far.socket ?? far.byteEnd?.()) : undefined;
-    if (!end || !stream.spliceBytes) return false;
+    if (!options.splice || !stream.spliceBytes) return false;
+    const end = far.socket ?? far.byteEnd?.();
+    if (!end) return false;
     // The capsules of a token that has none of its own follow the peer's.
     if (form.kind === 'connect-tcp' && !form.revision.capsules) return false;
     const capsule = form.kind === 'connect' ? undefined : form.revision.capsules?.data;
