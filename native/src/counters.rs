@@ -56,6 +56,9 @@ pub struct SpliceCounters {
     pub dropped_in_socket: Counter,
     /// Larger than the path to the target takes.
     pub dropped_in_too_large: Counter,
+    /// Of capsules, where the engine reads them.
+    pub dropped_in_unknown_context: Counter,
+    pub dropped_in_malformed: Counter,
 }
 
 #[derive(Default)]

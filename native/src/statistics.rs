@@ -31,6 +31,8 @@ pub struct SpliceStatistics {
     pub dropped_out_too_large: f64,
     pub dropped_in_socket: f64,
     pub dropped_in_too_large: f64,
+    pub dropped_in_unknown_context: f64,
+    pub dropped_in_malformed: f64,
 }
 
 #[napi]
@@ -97,6 +99,9 @@ impl NativeEngine {
             dropped_out_too_large: near(|counters| &counters.dropped_out_too_large),
             dropped_in_socket: far(|counters| &counters.dropped_out_queue_full),
             dropped_in_too_large: far(|counters| &counters.dropped_out_too_large),
+            // JavaScript reads those of datagrams.
+            dropped_in_unknown_context: 0.0,
+            dropped_in_malformed: 0.0,
         }
     }
 
@@ -116,6 +121,8 @@ impl NativeEngine {
             dropped_out_too_large: get(|counters| &counters.dropped_out_too_large),
             dropped_in_socket: get(|counters| &counters.dropped_in_socket),
             dropped_in_too_large: get(|counters| &counters.dropped_in_too_large),
+            dropped_in_unknown_context: get(|counters| &counters.dropped_in_unknown_context),
+            dropped_in_malformed: get(|counters| &counters.dropped_in_malformed),
         }
     }
 }

@@ -83,7 +83,13 @@ class Datagrams implements DatagramStream {
   }
 
   splice(far: UdpSocket | DatagramEnd): DatagramSplice | undefined {
-    return this.carries ? this.stream?.spliceDatagrams?.(far) : undefined;
+    const { stream, handler } = this;
+    if (!stream || !this.carries) return undefined;
+    if (stream.nativeDatagrams) return stream.spliceDatagrams?.(far);
+    // The engine skips capsules of all other types.
+    const others = handler.capsules !== undefined || (handler.otherCapsules?.() ?? -1) >= 0;
+    if (others || 'number' in far) return undefined;
+    return stream.spliceCapsules?.(far, (most) => this.takeRest(most));
   }
 
   datagramEnd(): DatagramEnd | undefined {
@@ -173,6 +179,15 @@ class Datagrams implements DatagramStream {
 
   private get carries(): boolean {
     return this.sending && this.started && !this.over && !this.deaf;
+  }
+
+  /** As `TakeRest`. */
+  private takeRest(most: number): Uint8Array | undefined {
+    if (!this.carries) return undefined;
+    const rest = this.parser?.rest() ?? nothing;
+    if (rest.length > most) return undefined;
+    this.parser = undefined;
+    return rest;
   }
 
   private receive(bytes: Uint8Array, start: number, end: number): void {

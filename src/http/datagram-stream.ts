@@ -29,7 +29,10 @@ export interface DatagramStream {
   readonly maxDatagramSize: number;
   /** Sends the HTTP datagram payload `head ++ body[start, end)`. */
   sendDatagram(head: Uint8Array, body: Uint8Array, start: number, end: number): DatagramOutcome;
-  /** As `TunnelStream.spliceDatagrams`; what is moved so is not in the statistics of this stream. */
+  /**
+   * As `TunnelStream.spliceDatagrams`, or as its `spliceCapsules`; what is moved so is not in the statistics of this
+   * stream.
+   */
   splice(far: UdpSocket | DatagramEnd): DatagramSplice | undefined;
   /** This side's stream for the splice of another, once it has been started. */
   datagramEnd(): DatagramEnd | undefined;

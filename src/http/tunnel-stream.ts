@@ -1,7 +1,7 @@
 import type { HttpVersion, ResetReason } from '../protocol/reset-reason.js';
 import type { ByteSplice, StreamToJoin } from '../quic/byte-splice.js';
 import type { DatagramOutcome, QuicConnection } from '../quic/connection.js';
-import type { DatagramSplice } from '../quic/datagram-splice.js';
+import type { DatagramSplice, TakeRest } from '../quic/datagram-splice.js';
 import type { QuicStream } from '../quic/stream.js';
 import type { TcpSocket } from '../quic/tcp-socket.js';
 import type { UdpSocket } from '../quic/udp-socket.js';
@@ -90,6 +90,13 @@ export interface TunnelStream {
    * before. Undefined where it cannot now; absent where it never can.
    */
   spliceDatagrams?(far: UdpSocket | DatagramEnd): DatagramSplice | undefined;
+  /**
+   * The same where HTTP datagrams travel as DATAGRAM capsules in the content (RFC 9297 section 3.5), for a socket that
+   * has no use for capsules of other types: those are skipped. `rest` is asked once everything that came before has
+   * been told; what is moved uses no credit. A capsule that is longer than any with a UDP payload (RFC 9298 section
+   * 5), or cut off by the end of the content, is told, with all that follows.
+   */
+  spliceCapsules?(far: UdpSocket, rest: TakeRest): DatagramSplice | undefined;
   /** This stream as the far side of such a splice. */
   datagramEnd?(): DatagramEnd | undefined;
   /**

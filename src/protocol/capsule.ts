@@ -12,6 +12,9 @@ export const capsuleTypes = {
   ROUTE_ADVERTISEMENT: 0x03,
 } as const;
 
+/** A capsule type that means nothing (RFC 9297 section 5.4). */
+const RESERVED_TYPE = 0x17;
+
 /** Longest UDP payload that context 0 may carry; a longer one aborts the stream (RFC 9298 section 5). */
 export const MAX_UDP_PAYLOAD = 65_527;
 
@@ -71,6 +74,11 @@ export interface CapsuleParser {
   readonly currentType: number | undefined;
   /** Bytes that are missing from it. */
   readonly valueLeft: number;
+  /**
+   * What another parser between two capsules would have to be fed to stand where this one does: of a capsule that is
+   * skipped, or handed on as it comes, only what is missing of it.
+   */
+  rest(): Uint8Array;
   /** Takes the next bytes of the stream; throws `CapsuleError`, after which it must not be fed again. */
   push(bytes: Uint8Array, start: number, end: number): void;
   /** The stream ended cleanly; throws `CapsuleError` inside a capsule. */
@@ -98,6 +106,10 @@ class Parser implements CapsuleParser, TypeLengthValueHandler {
 
   get valueLeft(): number {
     return this.values.valueLeft;
+  }
+
+  rest(): Uint8Array {
+    return this.values.rest(RESERVED_TYPE);
   }
 
   push(bytes: Uint8Array, start: number, end: number): void {

@@ -1,4 +1,4 @@
-import { INCOMPLETE, readVarint, VarintReader, varintLength } from './varint.js';
+import { encodeVarint, INCOMPLETE, readVarint, VarintReader, varintLength } from './varint.js';
 
 /** What to do with a value: pass over it, hand it over whole, or hand it over piece by piece. */
 export type ValuePlan = 'skip' | 'whole' | 'pieces';
@@ -20,6 +20,11 @@ export interface TypeLengthValueHandler {
 
 /** A buffer for split values up to this size is kept for the next one. */
 const KEPT_BUFFER = 4096;
+
+/** A type too large for a number is nobody's. */
+function known(type: number, unknown: number): number {
+  return Number.isSafeInteger(type) ? type : unknown;
+}
 
 /**
  * Incremental parser of sequences of varint type, varint length and value: capsules (RFC 9297 section 3.2)
@@ -77,6 +82,24 @@ export class TypeLengthValueParser {
       if (at < end || this.left === 0) at = this.value(bytes, at, end);
       if (this.left === 0) this.finish();
     }
+  }
+
+  /**
+   * What another parser at a boundary would have to be fed to stand where this one does; in a value that is not
+   * planned `whole`, to have as much left of it. `unknown` is a type that means nothing, for one that is skipped.
+   */
+  rest(unknown: number): Uint8Array {
+    const { header, type, length, left, plan, buffer } = this;
+    if (length < 0) {
+      const first = type < 0 ? [] : [encodeVarint(known(type, unknown))];
+      return Buffer.concat([...first, header.pending]);
+    }
+    const first = encodeVarint(plan === 'skip' ? unknown : type);
+    if (plan === 'whole') {
+      const value = left < length && buffer ? [buffer.subarray(0, length - left)] : [];
+      return Buffer.concat([first, encodeVarint(length), ...value]);
+    }
+    return Buffer.concat([first, encodeVarint(Math.min(left, Number.MAX_SAFE_INTEGER))]);
   }
 
   /** Inside a value planned `pieces`: what is missing of it will not be fed, and the next bytes are a header. */

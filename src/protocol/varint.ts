@@ -80,6 +80,8 @@ export function writeVarint(bytes: Uint8Array, at: number, value: number): numbe
   }
 }
 
+const NONE = new Uint8Array(0);
+
 /** The bytes of one varint. */
 export function encodeVarint(value: number): Uint8Array {
   const bytes = new Uint8Array(varintSize(value));
@@ -100,6 +102,11 @@ export class VarintReader {
   /** True between the first and the last byte of a varint. */
   get partial(): boolean {
     return this.have > 0;
+  }
+
+  /** What has come of one that is not whole; valid until the next call. */
+  get pending(): Uint8Array {
+    return this.held?.subarray(0, this.have) ?? NONE;
   }
 
   /** Takes bytes up to the end of one varint; returns the offset after it, or `INCOMPLETE` when it took all. */

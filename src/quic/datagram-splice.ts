@@ -12,7 +12,17 @@ export interface DatagramSpliceStatistics {
   readonly droppedInSocket: number;
   /** Larger than the path on the far side carries. */
   readonly droppedInTooLarge: number;
+  /** Of capsules, whose context the engine reads: with a context id other than 0 (RFC 9298 section 4). */
+  readonly droppedInUnknownContext: number;
+  /** Of capsules: too short to hold a context id. */
+  readonly droppedInMalformed: number;
 }
+
+/**
+ * What a parser between two capsules would read before all that comes next on a stream, of which everything else has
+ * been told; at most so many bytes. They are the engine's from then on. Undefined calls the splice off.
+ */
+export type TakeRest = (most: number) => Uint8Array | undefined;
 
 /** Datagrams of a connection, and packets of a socket or datagrams of another one, that the engine moves by itself. */
 export interface DatagramSplice {

@@ -1,5 +1,7 @@
 import type { ByteSpliceRequest } from './byte-splice.js';
+import type { DatagramSplice, TakeRest } from './datagram-splice.js';
 import type { TcpEnd, TcpSocket } from './tcp-socket.js';
+import type { UdpSocket } from './udp-socket.js';
 
 /** Ids of settings to their values (RFC 9113 section 6.5.2, RFC 8441 section 3). */
 export interface Http2Settings {
@@ -54,6 +56,8 @@ export interface Http2Session {
    * is told again as `data` are bytes of the stream and not HTTP/3 frames.
    */
   spliceBytes(stream: number, socket: TcpSocket, request: ByteSpliceRequest): boolean;
+  /** As `TunnelStream.spliceCapsules`. */
+  spliceDatagrams(stream: number, far: UdpSocket, rest: TakeRest): DatagramSplice | undefined;
   /** Sends a further SETTINGS frame; its INITIAL_WINDOW_SIZE and MAX_FRAME_SIZE are held against the peer too. */
   settings(values: Http2Settings): void;
   /** Eight bytes. */

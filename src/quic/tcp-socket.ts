@@ -1,5 +1,6 @@
 import type { SocketAddress } from './address.js';
 import type { ByteSpliceRequest } from './byte-splice.js';
+import type { DatagramSplice, TakeRest } from './datagram-splice.js';
 import type { Http2Options, Http2Session, Http2SessionHandler } from './http2-session.js';
 import type {
   SecureAccept,
@@ -8,6 +9,7 @@ import type {
   SecureListenOptions,
   SecureSocket,
 } from './secure-socket.js';
+import type { UdpSocket } from './udp-socket.js';
 
 /** Why a TCP connection could not be made, or a port not be listened on. */
 export type TcpProblem =
@@ -85,6 +87,8 @@ export interface TcpSocket {
    * until `begun`.
    */
   spliceTo?(far: TcpSocket, request: ByteSpliceRequest): boolean;
+  /** As `TunnelStream.spliceCapsules`. What it moves uses no credit. */
+  spliceDatagrams?(far: UdpSocket, rest: TakeRest): DatagramSplice | undefined;
   statistics(): TcpSocketStatistics;
 }
 

@@ -1,8 +1,9 @@
 /**
  * What moves a tunnel's payloads once it is open: always JavaScript; the engine from the first one on; or (`auto`)
- * the engine for UDP tunnels that carry more than a short exchange. Where a client or a next hop is on HTTP/2, on
- * HTTP/1.1 or without QUIC datagrams, UDP is JavaScript's, whatever is chosen. A TCP tunnel to its target, over any
- * version, and one that comes and goes on over HTTP/3, is the engine's from the start with `auto` too.
+ * the engine for UDP tunnels that carry more than a short exchange. UDP to its target is the engine's over any
+ * version, but for HTTP/3 without QUIC datagrams; on to a next hop only where both sides have these. A TCP tunnel to
+ * its target, over any version, and one that comes and goes on over HTTP/3, is the engine's from the start with `auto`
+ * too.
  */
 export type DataPath = 'auto' | 'js' | 'splice';
 

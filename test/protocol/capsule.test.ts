@@ -189,6 +189,32 @@ test('any sequence cut anywhere gives the same events', () => {
   );
 });
 
+test('what is left of one parser brings another to the same place', () => {
+  // A type and a length beyond what a number holds, in the longest form.
+  const strange = Buffer.concat([hex('ffffffffffffffff 02 0102'), hex('4017 c000000000000001 99')]);
+  fc.assert(
+    fc.property(fc.array(capsule), fc.nat(), (capsules, place) => {
+      const encoded = capsules.map(({ type, value }) => encodeCapsule(type, value));
+      const bytes = Buffer.concat([...encoded, strange, ...encoded]);
+      const at = place % (bytes.length + 1);
+      const whole = collect();
+      whole.parser.push(bytes, 0, bytes.length);
+      const [first, second] = [collect(), collect()];
+      first.parser.push(bytes, 0, at);
+      const rest = first.parser.rest();
+      assert.equal(rest.length === 0, first.parser.atBoundary);
+      second.parser.push(rest, 0, rest.length);
+      second.parser.push(bytes, at, bytes.length);
+      second.parser.end();
+      // What is skipped is told once more, by a type of its own; a streamed value by each for its part.
+      const told = (events: string[]): string[] =>
+        events.filter((event) => /^(datagram|capsule)/.test(event));
+      assert.deepEqual([...told(first.events), ...told(second.events)], told(whole.events));
+    }),
+    { numRuns: 500 },
+  );
+});
+
 test('datagrams of any size survive being cut', () => {
   fc.assert(
     fc.property(fc.integer({ min: 0, max: 65_535 }), fc.array(fc.nat()), (size, places) => {

@@ -11,6 +11,7 @@ use crate::driver::ending::{LINGER, SHORT_LINGER, give_up};
 use crate::driver::forward::{ByteOutlets, forward_bytes};
 use crate::driver::room;
 use crate::driver::splice::{Outlets, orphan_splices};
+use crate::driver::targets::Targets;
 use crate::quic::connection::Connection;
 use crate::quic::endpoint::{Endpoint, Role};
 use crate::quic::outcome::{Ending, Failure, errno};
@@ -126,12 +127,14 @@ impl Driver {
         }
         if connection.announced && !connection.told_closed {
             let mut outlets = Outlets {
-                sockets: &mut self.sockets,
-                to_flush: &mut self.to_flush,
+                targets: Targets {
+                    sockets: &mut self.sockets,
+                    to_flush: &mut self.to_flush,
+                    now: self.now,
+                },
                 connections: &mut self.connections,
                 attention: &mut self.attention,
                 memory: &mut self.datagram_memory,
-                now: self.now,
             };
             connection.sort_datagrams(|sink, counters, payload| {
                 outlets.forward(sink, counters, payload);

@@ -113,7 +113,7 @@ impl Driver {
                 }
             }
             Side::Socket(near) => self.tcp.list_readable(near),
-            Side::Http2 { .. } => {}
+            Side::Http2 { .. } | Side::Target(_) => {}
         }
     }
 
@@ -198,6 +198,7 @@ impl Driver {
                 self.offer_to_session(index, splice, socket, stream);
                 return Ok(0);
             }
+            Side::Target(target) => return self.move_to_target(index, target),
             Side::Stream { connection, stream } => self.stream_takes(connection, stream, splice.id),
             Side::Socket(near) => self.socket_takes(near, splice.id),
         };
@@ -271,6 +272,7 @@ impl Driver {
             Side::Http2 { socket, stream } => {
                 self.last_words_to_session(index, splice, socket, stream);
             }
+            Side::Target(target) => self.last_words_to_target(index, target),
             Side::Socket(near) => {
                 if self.socket_takes(near, splice.id) == Some(true) {
                     self.last_words_to_socket(index, near, splice.capsule);

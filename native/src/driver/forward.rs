@@ -31,7 +31,7 @@ impl ByteOutlets<'_> {
                     other.list(self.attention);
                 }
             }
-            Side::Http2 { .. } => {}
+            Side::Http2 { .. } | Side::Target(_) => {}
         }
     }
 }
@@ -57,7 +57,7 @@ pub(super) fn forward_bytes(connection: &mut Connection, outlets: &mut ByteOutle
                 connection: other,
                 stream,
             } => forward_to_stream(connection, key, (id, other, stream), left, outlets),
-            Side::Http2 { .. } => (0, false),
+            Side::Http2 { .. } | Side::Target(_) => (0, false),
         };
         left -= moved;
         if more && moved > 0 {

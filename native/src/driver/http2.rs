@@ -6,11 +6,13 @@ use std::time::Duration;
 
 use crate::driver::Driver;
 use crate::driver::http2_splice::PIECE;
+use crate::driver::targets::Targets;
 use crate::driver::tcp::LIMIT;
 use crate::driver::told::Told;
 use crate::http2::sending::{Turn, Wire};
 use crate::http2::session::{Options, Session};
 use crate::http2::settings::Pairs;
+use crate::seam::budget::Budget;
 use crate::seam::completion::{Completions, Kind};
 use crate::seam::mailbox::BACKLOG_LIMIT;
 use crate::seam::operation::Http2Start;
@@ -124,15 +126,13 @@ impl Driver {
         let Some(session) = self.http2.sessions.get_mut(&index) else {
             return;
         };
-        let backlog = self.mailbox.backlog();
-        let mut told = Told::new(
-            index,
-            &mut self.out,
-            &mut self.tcp,
-            backlog,
-            LIMIT,
-            &self.starved,
-        );
+        let budget = Budget::new(self.mailbox.backlog(), LIMIT, &self.starved);
+        let targets = Targets {
+            sockets: &mut self.sockets,
+            to_flush: &mut self.to_flush,
+            now: self.now,
+        };
+        let mut told = Told::new(index, &mut self.out, budget, &mut self.tcp, targets);
         let done = catch_unwind(AssertUnwindSafe(|| {
             act(session, &mut told);
             told.flush();

@@ -5,6 +5,7 @@
 
 mod attend;
 mod byte_splice;
+mod capsule_splice;
 mod commands;
 mod ending;
 mod forward;
@@ -17,6 +18,7 @@ mod secure;
 mod socket_splice;
 mod splice;
 mod stream_splice;
+mod targets;
 mod tcp;
 #[cfg(test)]
 mod tests;
@@ -130,6 +132,8 @@ pub struct Driver {
     /// What a stream gives to a socket, and what a socket gives to a stream.
     splice_payload: Vec<u8>,
     splice_buffer: Vec<u8>,
+    /// Packets of a socket in capsules.
+    capsules: Vec<u8>,
     /// What a session receives, and what it sends for a socket.
     http2_buffer: Vec<u8>,
     starved: Cell<bool>,
@@ -170,6 +174,7 @@ impl Driver {
             datagram_memory: BytesMut::new(),
             splice_payload: Vec::new(),
             splice_buffer: Vec::new(),
+            capsules: Vec::new(),
             http2_buffer: Vec::new(),
             starved: Cell::new(false),
             shutting_down: false,

@@ -14,6 +14,7 @@ use crate::quic::endpoint::Role;
 use crate::seam::completion::{Completions, Kind};
 use crate::seam::operation::Operation;
 use crate::seam::submission;
+use crate::splice::side::Side;
 
 fn varint(code: u64) -> VarInt {
     VarInt::from_u64(code).unwrap_or(VarInt::MAX)
@@ -221,7 +222,21 @@ impl Driver {
                 session.close();
                 Ok(())
             }),
-            Operation::StartSplice { socket } => self.start_splice(socket),
+            Operation::PrepareCapsules {
+                socket,
+                near,
+                stream,
+            } => {
+                let side = match stream {
+                    0 => Side::Socket(near),
+                    stream => Side::Http2 {
+                        socket: near,
+                        stream,
+                    },
+                };
+                self.prepare_capsules(socket, side);
+            }
+            Operation::StartSplice { socket, prefix } => self.start_splice(socket, prefix),
             Operation::StopSplice { socket } => self.stop_splice(socket),
             Operation::StartJoin { join } => self.start_join(join),
             Operation::StopJoin { join } => self.stop_join(join),
@@ -292,7 +307,7 @@ impl Driver {
             // JavaScript has let go of it already.
             self.out.begin(Kind::UdpClosed, index).end_quietly();
             if let Some(splice) = &socket.splice {
-                self.forget_splice(splice);
+                self.forget_splice(index, splice);
             }
         }
     }

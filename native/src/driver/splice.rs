@@ -1,30 +1,27 @@
 //! Splices: packets of a socket that become datagrams of a connection, and the other way round,
 //! without JavaScript.
 
-use std::time::Instant;
-
 use bytes::BytesMut;
 use slab::Slab;
 
 use crate::command::PrepareJoin;
 use crate::counters::SpliceCounters;
 use crate::driver::Driver;
+use crate::driver::targets::Targets;
 use crate::quic::connection::Connection;
 use crate::quic::splice::Sink;
 use crate::seam::completion::Kind;
-use crate::udp::target::{Phase, SocketSplice, TargetSocket};
+use crate::udp::target::{Near, Phase, SocketSplice, TargetSocket};
 
 type Sockets = [Option<Box<TargetSocket>>];
 type Connections = Slab<Option<Box<Connection>>>;
 
 /// Where payloads of splices leave a connection that is taken out of its place.
 pub(super) struct Outlets<'a> {
-    pub sockets: &'a mut Sockets,
-    pub to_flush: &'a mut Vec<u32>,
+    pub targets: Targets<'a>,
     pub connections: &'a mut Connections,
     pub attention: &'a mut Vec<u32>,
     pub memory: &'a mut BytesMut,
-    pub now: Instant,
 }
 
 impl Outlets<'_> {
@@ -32,21 +29,13 @@ impl Outlets<'_> {
         counters.payloads_in.add(1);
         counters.bytes_in.add(payload.len() as u64);
         match sink {
-            Sink::Socket(index) => {
-                if let Some(Some(socket)) = self.sockets.get_mut(index as usize) {
-                    socket.push_spliced(self.now, payload);
-                    if !socket.listed_flush {
-                        socket.listed_flush = true;
-                        self.to_flush.push(index);
-                    }
-                }
-            }
+            Sink::Socket(index) => self.targets.push(index, payload),
             Sink::Connection(index, number) => {
                 if let Some(Some(other)) = self.connections.get_mut(index as usize) {
-                    let largest = other.max_datagram_size;
+                    let (now, largest) = (self.targets.now, other.max_datagram_size);
                     other
                         .datagrams
-                        .push_spliced(self.now, number, payload, largest, self.memory);
+                        .push_spliced(now, number, payload, largest, self.memory);
                     other.list(self.attention);
                 }
             }
@@ -110,19 +99,16 @@ impl Driver {
             && side.prepare_splice(number, Sink::Socket(index), socket.splice_counters())
         {
             socket.splice = Some(SocketSplice {
-                connection,
-                number,
+                near: Near::Datagrams { connection, number },
                 phase: Phase::Held,
             });
             done = true;
         }
-        self.out
-            .begin(Kind::SpliceHeld, index)
-            .word(u32::from(done))
-            .end();
+        self.tell_spliced(Kind::SpliceHeld, index, done);
     }
 
-    pub(super) fn start_splice(&mut self, index: u32) {
+    /// `prefix` is for capsules.
+    pub(super) fn start_splice(&mut self, index: u32, prefix: &[u8]) {
         let Some(Some(socket)) = self.sockets.get_mut(index as usize) else {
             return;
         };
@@ -133,8 +119,13 @@ impl Driver {
             return;
         }
         splice.phase = Phase::Running;
-        let (connection, number) = (splice.connection, splice.number);
-        self.release_held(connection, number);
+        match splice.near {
+            Near::Datagrams { connection, number } => self.release_held(connection, number),
+            Near::Capsules(ref own) => {
+                let side = own.side;
+                self.start_capsules(index, side, prefix);
+            }
+        }
         // Packets may have come since the last look.
         self.socket_readable(index);
     }
@@ -145,12 +136,14 @@ impl Driver {
             return;
         };
         let mut outlets = Outlets {
-            sockets: &mut self.sockets,
-            to_flush: &mut self.to_flush,
+            targets: Targets {
+                sockets: &mut self.sockets,
+                to_flush: &mut self.to_flush,
+                now: self.now,
+            },
             connections: &mut self.connections,
             attention: &mut self.attention,
             memory: &mut self.datagram_memory,
-            now: self.now,
         };
         connection.start_splice(number, |sink, counters, payload| {
             outlets.forward(sink, counters, payload);
@@ -221,22 +214,31 @@ impl Driver {
         let Some(splice) = socket.splice.take() else {
             return;
         };
-        let connection = splice.connection;
-        if splice.phase != Phase::Orphaned
-            && let Some(Some(side)) = self.connections.get_mut(connection as usize)
-        {
-            side.stop_splice(splice.number);
-            self.attend(connection);
+        match splice.near {
+            Near::Datagrams { connection, number } => {
+                if splice.phase != Phase::Orphaned
+                    && let Some(Some(side)) = self.connections.get_mut(connection as usize)
+                {
+                    side.stop_splice(number);
+                    self.attend(connection);
+                }
+            }
+            Near::Capsules(own) => self.stop_capsules(index, own.side),
         }
         self.socket_readable(index);
     }
 
-    /// The socket of a splice is closed: what waits for the peer is not sent any more.
-    pub(super) fn forget_splice(&mut self, splice: &SocketSplice) {
-        if splice.phase != Phase::Orphaned
-            && let Some(Some(connection)) = self.connections.get_mut(splice.connection as usize)
-        {
-            connection.datagrams.remove_splice(splice.number, false);
+    /// The socket of a splice is closed: what waits for the peer is not sent any more, but for capsules.
+    pub(super) fn forget_splice(&mut self, index: u32, splice: &SocketSplice) {
+        match &splice.near {
+            Near::Datagrams { connection, number } => {
+                if splice.phase != Phase::Orphaned
+                    && let Some(Some(connection)) = self.connections.get_mut(*connection as usize)
+                {
+                    connection.datagrams.remove_splice(*number, false);
+                }
+            }
+            Near::Capsules(own) => self.stop_capsules(index, own.side),
         }
     }
 
@@ -247,12 +249,18 @@ impl Driver {
                 continue;
             };
             socket.listed_readable = false;
-            let (number, connection) = match &socket.splice {
-                Some(splice) if splice.phase == Phase::Running => {
-                    (splice.number, splice.connection)
-                }
+            let near = match &socket.splice {
+                Some(splice) if splice.phase == Phase::Running => &splice.near,
                 _ => {
                     self.socket_readable(index);
+                    continue;
+                }
+            };
+            let (connection, number) = match near {
+                Near::Datagrams { connection, number } => (*connection, *number),
+                Near::Capsules(own) => {
+                    let side = own.side;
+                    self.send_in_capsules(index, side);
                     continue;
                 }
             };

@@ -1,11 +1,12 @@
 //! What sessions tell: records for JavaScript, and bytes for the sockets of splices.
 
-use std::cell::Cell;
 use std::io::IoSlice;
 
+use crate::driver::targets::Targets;
 use crate::http2::outlet::Outlet;
 use crate::seam::budget::Budget;
 use crate::seam::completion::{Completions, Kind};
+use crate::splice::datagram_capsules::Content;
 use crate::tcp::Sockets;
 use crate::tcp::socket::SocketSplice;
 
@@ -25,6 +26,7 @@ pub(super) struct Told<'a, 'b> {
     out: &'a mut Completions,
     budget: Budget<'a>,
     tcp: &'a mut Sockets,
+    targets: Targets<'a>,
     gathered: Vec<(Target, IoSlice<'b>)>,
 }
 
@@ -32,16 +34,16 @@ impl<'a, 'b> Told<'a, 'b> {
     pub fn new(
         socket: u32,
         out: &'a mut Completions,
+        budget: Budget<'a>,
         tcp: &'a mut Sockets,
-        backlog: usize,
-        limit: usize,
-        starved: &'a Cell<bool>,
+        targets: Targets<'a>,
     ) -> Self {
         Self {
             socket,
             out,
-            budget: Budget::new(backlog, limit, starved),
+            budget,
             tcp,
+            targets,
             gathered: Vec::new(),
         }
     }
@@ -157,5 +159,9 @@ impl<'b> Outlet<'b> for Told<'_, 'b> {
         }
         let target = Target { splice, socket };
         self.gathered.push((target, IoSlice::new(bytes)));
+    }
+
+    fn datagram(&mut self, target: u32, content: Content<'_>) {
+        self.targets.take(target, &content);
     }
 }

@@ -20,6 +20,15 @@ impl Session {
             self.forward(id, bytes, out);
             return;
         }
+        if stream.is_held() {
+            stream.received.push(bytes);
+            return;
+        }
+        if stream.moves_datagrams() {
+            self.forward_datagrams(id, bytes, out);
+            self.consume(id, bytes.len());
+            return;
+        }
         let mut now = 0;
         if stream.received.is_empty() && stream.credit > 0 && out.takes() {
             now = within_credit(stream, bytes.len());
@@ -41,11 +50,19 @@ impl Session {
             return;
         }
         stream.receiving = Receiving::Ending;
+        if stream.is_held() {
+            return;
+        }
         // A capsule that was cut off in the middle is JavaScript's to judge.
         if let Some(splice) = stream.taker()
             && let Some(unframing) = splice.unframing.take()
         {
             stream.received.push(&unframing.give_back(&[]));
+        }
+        if let Some(splice) = &mut stream.datagrams
+            && let Some(capsules) = splice.capsules.take()
+        {
+            stream.received.push(&capsules.give_back(&[]));
         }
         if !stream.received.is_empty() && !out.takes() {
             self.await_delivery(id);
@@ -59,7 +76,7 @@ impl Session {
             return;
         };
         stream.credit = stream.credit.saturating_add(bytes);
-        if stream.received.is_empty() {
+        if stream.received.is_empty() || stream.is_held() {
             return;
         }
         if out.takes() {
@@ -94,6 +111,7 @@ impl Session {
         if let Some(stream) = self.streams.get_mut(&id)
             && !stream.listed_delivery
             && stream.credit > 0
+            && !stream.is_held()
         {
             stream.listed_delivery = true;
             self.undelivered.push(id);
@@ -105,6 +123,9 @@ impl Session {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
+        if stream.is_held() {
+            return;
+        }
         let mut consumed = 0;
         while !stream.received.is_empty() && stream.credit > 0 {
             let waiting = std::mem::take(&mut stream.received);

@@ -2,6 +2,7 @@
 //! is JavaScript's.
 
 pub mod closed;
+mod datagrams;
 pub mod delivering;
 pub mod flow;
 pub mod frame;

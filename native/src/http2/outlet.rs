@@ -1,5 +1,7 @@
 //! To whom a session tells what it received.
 
+use crate::splice::datagram_capsules::Content;
+
 /// What is told lives as long as the buffer that was read, so that bytes of splices need not be copied.
 pub trait Outlet<'b> {
     /// JavaScript takes bytes now.
@@ -15,4 +17,6 @@ pub trait Outlet<'b> {
     fn failed(&mut self, code: u32, reason: &str);
     /// Bytes of a splice for this socket.
     fn forward(&mut self, stream: u32, splice: u64, socket: u32, bytes: &'b [u8]);
+    /// What a DATAGRAM capsule has, for this UDP socket.
+    fn datagram(&mut self, target: u32, content: Content<'_>);
 }

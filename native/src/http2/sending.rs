@@ -289,8 +289,9 @@ fn write_data(wire: &mut impl Wire, stream: u32, flags: u8, bytes: &[u8]) -> io:
 }
 
 fn note_gone(spaces: &mut Vec<u32>, id: u32, stream: &mut Stream, count: usize) {
-    stream.unreported += count;
-    if !stream.listed_space {
+    let told = stream.untold.take(count);
+    stream.unreported += told;
+    if told > 0 && !stream.listed_space {
         stream.listed_space = true;
         spaces.push(id);
     }

@@ -12,7 +12,12 @@ impl Session {
             return false;
         };
         let open = stream.receiving != Receiving::Over && stream.sending == Sending::Open;
-        if self.closing || !open || stream.splice.is_some() || stream.delivered != received {
+        if self.closing
+            || !open
+            || stream.splice.is_some()
+            || stream.datagrams.is_some()
+            || stream.delivered != received
+        {
             return false;
         }
         stream.splice = Some(Box::new(splice));

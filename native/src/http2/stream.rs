@@ -3,6 +3,8 @@
 use std::collections::VecDeque;
 
 use crate::http2::flow::Inflow;
+use crate::seam::untold::Untold;
+use crate::splice::datagram_capsules::DatagramCapsules;
 use crate::splice::unframing::Unframing;
 use crate::tcp::queue::Queue;
 
@@ -43,6 +45,15 @@ pub struct StreamSplice {
     pub unframing: Option<Box<Unframing>>,
 }
 
+/// The UDP socket whose packets are sent in DATAGRAM capsules, and which takes the payloads of those received.
+pub struct DatagramSplice {
+    pub target: u32,
+    /// JavaScript still works on what it was told: what comes waits.
+    pub held: bool,
+    /// For what is received; `None` once JavaScript reads that.
+    pub capsules: Option<DatagramCapsules>,
+}
+
 pub struct Stream {
     pub sending: Sending,
     pub queue: Queue,
@@ -53,6 +64,7 @@ pub struct Stream {
     pub in_line: bool,
     /// Bytes of JavaScript that have left the queue, and were not reported.
     pub unreported: usize,
+    pub untold: Untold,
     pub listed_space: bool,
     pub receiving: Receiving,
     pub inflow: Inflow,
@@ -66,6 +78,7 @@ pub struct Stream {
     /// In the session's list of those with something to deliver.
     pub listed_delivery: bool,
     pub splice: Option<Box<StreamSplice>>,
+    pub datagrams: Option<Box<DatagramSplice>>,
 }
 
 impl Stream {
@@ -77,6 +90,7 @@ impl Stream {
             beyond_initial: 0,
             in_line: false,
             unreported: 0,
+            untold: Untold::default(),
             listed_space: false,
             receiving: Receiving::Open,
             inflow: Inflow::new(window),
@@ -86,6 +100,7 @@ impl Stream {
             received: Queue::default(),
             listed_delivery: false,
             splice: None,
+            datagrams: None,
         }
     }
 
@@ -105,5 +120,22 @@ impl Stream {
     pub fn taker(&mut self) -> Option<&mut StreamSplice> {
         let splice = self.splice.as_deref_mut()?;
         splice.unframing.is_some().then_some(splice)
+    }
+
+    /// The splice with this UDP socket.
+    pub fn datagrams_of(&mut self, target: u32) -> Option<&mut DatagramSplice> {
+        let splice = self.datagrams.as_deref_mut()?;
+        (splice.target == target).then_some(splice)
+    }
+
+    /// What is received goes to a UDP socket.
+    pub fn moves_datagrams(&self) -> bool {
+        let splice = self.datagrams.as_ref();
+        splice.is_some_and(|splice| !splice.held && splice.capsules.is_some())
+    }
+
+    /// Nothing is told of what was received for now.
+    pub fn is_held(&self) -> bool {
+        self.datagrams.as_ref().is_some_and(|splice| splice.held)
     }
 }

@@ -156,8 +156,16 @@ pub enum Operation<'a> {
         connection: u32,
         number: u64,
     },
+    /// The same for the DATAGRAM capsules of a stream of HTTP/2; of a second, TCP, socket where the stream is 0.
+    PrepareCapsules {
+        socket: u32,
+        near: u32,
+        stream: u32,
+    },
     StartSplice {
         socket: u32,
+        /// What a parser between two capsules reads before what comes next.
+        prefix: &'a [u8],
     },
     SpliceBytes(SpliceBytes<'a>),
     SpliceSockets(SpliceBytes<'a>),

@@ -13,4 +13,6 @@ pub enum Side {
         stream: u32,
     },
     Socket(u32),
+    /// A UDP socket, which has the payloads of DATAGRAM capsules.
+    Target(u32),
 }

@@ -4,8 +4,9 @@
 //! Only what occurs all the time is understood. Anything else is given back as bytes that bring a
 //! parser between two frames to where this one stands, with what follows.
 
-use crate::quic::splice::{encoded, varint};
-use crate::splice::framing::DATA_FRAME;
+use crate::quic::splice::encoded;
+use crate::splice::framing::{DATA_FRAME, DATAGRAM_CAPSULE};
+use crate::splice::header::{HEADER, Header};
 
 /// A frame type that means nothing (RFC 9114 section 7.2.8).
 const RESERVED_FRAME: u64 = 0x21;
@@ -15,44 +16,10 @@ fn is_known_frame(kind: u64) -> bool {
     matches!(kind, 0x01..=0x09 | 0x0d)
 }
 
-const DATAGRAM_CAPSULE: u64 = 0;
-
 /// DATA capsules of the revisions; FINAL_DATA is the next higher type of each.
 const DATA_CAPSULES: [u64; 2] = [0x2028_d7f2, 0x2028_d7f0];
 
-/// The longest header: two numbers.
-const HEADER: usize = 16;
-
 const LARGEST: u64 = (1 << 62) - 1;
-
-/// Type and length, as far as they have come.
-#[derive(Default)]
-struct Header {
-    bytes: [u8; HEADER],
-    length: usize,
-}
-
-impl Header {
-    /// Takes what it lacks; type and length once it is whole.
-    fn take(&mut self, rest: &mut &[u8]) -> Option<(u64, u64)> {
-        while let Some((&byte, after)) = rest.split_first() {
-            *rest = after;
-            self.bytes[self.length] = byte;
-            self.length += 1;
-            let so_far = self.so_far();
-            if let Some((kind, at)) = varint(so_far)
-                && let Some((length, _)) = varint(&so_far[at..])
-            {
-                return Some((kind, length));
-            }
-        }
-        None
-    }
-
-    fn so_far(&self) -> &[u8] {
-        &self.bytes[..self.length]
-    }
-}
 
 /// A value being read.
 #[derive(Default)]
@@ -119,7 +86,7 @@ impl Unframing {
                 if is_known_frame(kind) {
                     return Err(self.give_back(rest));
                 }
-                self.frame_header.length = 0;
+                self.frame_header.clear();
                 // RFC 9114 section 9: unknown types are ignored.
                 let skipped = kind != DATA_FRAME;
                 self.frame = Value {
@@ -161,7 +128,7 @@ impl Unframing {
                 if kind == DATAGRAM_CAPSULE || is_final {
                     return Err(());
                 }
-                self.capsule_header.length = 0;
+                self.capsule_header.clear();
                 // RFC 9297 section 3.2: unknown types are skipped.
                 self.capsule = Value {
                     kind,

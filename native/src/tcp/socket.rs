@@ -12,6 +12,7 @@ use crate::counters::TcpCounters;
 use crate::quic::outcome::errno;
 use crate::seam::completion::{Completions, Kind};
 use crate::seam::untold::Untold;
+use crate::splice::datagram_capsules::DatagramCapsules;
 use crate::splice::side::Side;
 use crate::splice::unframing::Unframing;
 use crate::tcp::handshake::Handshake;
@@ -75,6 +76,8 @@ pub struct TcpSocket {
     pub splice: Option<SocketSplice>,
     /// For what is read of a socket with capsules that is spliced.
     pub unframing: Option<Box<Unframing>>,
+    /// For what is read of one whose DATAGRAM capsules go to a UDP socket.
+    pub datagrams: Option<Box<DatagramCapsules>>,
     /// An HTTP/2 session has it.
     pub session: bool,
     pub secure: Option<Box<Secure>>,
@@ -107,6 +110,7 @@ impl TcpSocket {
             counters,
             splice: None,
             unframing: None,
+            datagrams: None,
             session: false,
             secure: None,
             handshake: None,

@@ -3,6 +3,7 @@
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 
 use crate::seam::completion::{Completions, Kind};
+use crate::splice::side::Side;
 use crate::tcp::output::DIRECT;
 use crate::tcp::secure::CHUNK;
 use crate::tcp::socket::{Sending, TcpSocket};
@@ -112,10 +113,18 @@ impl TcpSocket {
         count
     }
 
+    /// The other side of its splice is this one.
+    pub fn is_spliced_with(&self, side: Side) -> bool {
+        self.splice.is_some_and(|splice| splice.near == side)
+    }
+
     /// A capsule that is cut off in the middle is told.
-    fn unframed(&mut self, out: &mut Completions) {
+    pub fn unframed(&mut self, out: &mut Completions) {
         if let Some(unframing) = self.unframing.take() {
             self.tell_again(&unframing.give_back(&[]), out);
+        }
+        if let Some(datagrams) = self.datagrams.take() {
+            self.tell_again(&datagrams.give_back(&[]), out);
         }
     }
 

@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use crate::counters::{SocketCounters, SpliceCounters};
 use crate::seam::completion::{Completions, Kind};
+use crate::splice::side::Side;
+use crate::splice::waiting_time::WaitingTime;
 use crate::udp::plain_socket::PlainSocket;
 use crate::udp::target_sending::Pending;
 
@@ -18,9 +20,21 @@ pub enum Phase {
 }
 
 /// Where the packets of a spliced socket go.
+pub enum Near {
+    /// Datagrams of a connection that begin with this number.
+    Datagrams { connection: u32, number: u64 },
+    /// Capsules on a stream of HTTP/2 or on a TCP socket.
+    Capsules(Box<CapsuleSide>),
+}
+
+pub struct CapsuleSide {
+    pub side: Side,
+    /// How long capsules wait there.
+    pub waiting: WaitingTime,
+}
+
 pub struct SocketSplice {
-    pub connection: u32,
-    pub number: u64,
+    pub near: Near,
     pub phase: Phase,
 }
 

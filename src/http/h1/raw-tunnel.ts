@@ -162,6 +162,14 @@ export function createRawTunnel(options: RawTunnelOptions, handler: TunnelStream
     return connection.socket.spliceTo?.(far, request) ?? false;
   };
 
+  const spliceCapsules: TunnelStream['spliceCapsules'] = (far, rest) => {
+    if (!opened || connection.peerEnd || !writable()) return undefined;
+    return connection.socket.spliceDatagrams?.(far, (most) => {
+      const first = silent() || held.length > most ? undefined : rest(most - held.length);
+      return first && Buffer.concat([first, ...held.takeAll()]);
+    });
+  };
+
   const buffered = (): number => {
     if (outcome) return 0;
     return opened ? connection.socket.buffered : earlyBytes;
@@ -225,5 +233,6 @@ export function createRawTunnel(options: RawTunnelOptions, handler: TunnelStream
     },
   });
   if (connection.socket.spliceTo) tunnel.spliceBytes = spliceBytes;
+  if (connection.socket.spliceDatagrams) tunnel.spliceCapsules = spliceCapsules;
   return tunnel;
 }

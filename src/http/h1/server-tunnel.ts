@@ -141,6 +141,10 @@ export function createServerTunnel(options: ServerTunnelOptions): BoundServerTun
     const { spliceBytes } = tunnel;
     stream.spliceBytes = (socket, capsule, begun) => state === 'open' && spliceBytes(socket, capsule, begun);
   }
+  const { spliceCapsules } = tunnel;
+  if (spliceCapsules) {
+    stream.spliceCapsules = (far, rest) => (state === 'open' ? spliceCapsules(far, rest) : undefined);
+  }
   return {
     stream,
     attach(given) {

@@ -4,7 +4,9 @@ import type { FieldSection } from '../../protocol/hpack/decoder.js';
 import { codeOf, type ResetReason, reasonOf } from '../../protocol/reset-reason.js';
 import type { ByteSplice } from '../../quic/byte-splice.js';
 import type { DatagramOutcome } from '../../quic/connection.js';
+import type { DatagramSplice, TakeRest } from '../../quic/datagram-splice.js';
 import type { TcpSocket } from '../../quic/tcp-socket.js';
+import type { UdpSocket } from '../../quic/udp-socket.js';
 import type { ByteEnd, StreamOutcome, TunnelStream, TunnelStreamHandler } from '../tunnel-stream.js';
 import { type H2Connection, unprocessed } from './connection.js';
 import { unlessMalformed } from './messages.js';
@@ -102,6 +104,12 @@ export abstract class RequestStream implements TunnelStream {
     const open = !this.sendingEnded && !this.receivingEnded && !this.outcome;
     if ('stream' in far || !open || !this.rules?.tunnel || this.contentBytes > 0) return false;
     return this.connection.session.spliceBytes(this.streamId, far, { capsule, prefix: NOTHING, begun });
+  }
+
+  spliceCapsules(far: UdpSocket, rest: TakeRest): DatagramSplice | undefined {
+    const open = !this.sendingEnded && !this.receivingEnded && !this.outcome;
+    if (!open || !this.rules?.tunnel) return undefined;
+    return this.connection.session.spliceDatagrams(this.streamId, far, rest);
   }
 
   reset(reason: ResetReason): void {

@@ -1,11 +1,14 @@
 import { NumberTable } from '../../tables/number-table.js';
 import type { ByteSpliceRequest } from '../byte-splice.js';
+import type { DatagramSplice, TakeRest } from '../datagram-splice.js';
 import type { Http2Options, Http2Session, Http2SessionHandler, Http2Settings } from '../http2-session.js';
 import type { TcpEnd, TcpSocket } from '../tcp-socket.js';
+import type { UdpSocket } from '../udp-socket.js';
 import { WriteGauge } from '../write-gauge.js';
 import { guarded } from './connection.js';
 import type { EngineContext } from './context.js';
 import { operation } from './records.js';
+import { NativeUdpSocket } from './sockets.js';
 import { NativeTcpSocket } from './tcp-socket.js';
 
 /** Largest credit in one record. */
@@ -100,6 +103,15 @@ export class NativeHttp2Session implements Http2Session {
       return false;
     const { context } = this;
     return socket.splice(operation.spliceHttp2, context, this.socket.index, id, stream.received, request);
+  }
+
+  spliceDatagrams(id: number, far: UdpSocket, rest: TakeRest): DatagramSplice | undefined {
+    const stream = this.#streams.get(id);
+    const open = this.#open && stream?.sending && stream.receiving;
+    if (!open || !(far instanceof NativeUdpSocket)) return undefined;
+    return far.spliceCapsules(this.context, this.socket.index, id, (most) =>
+      this.#streams.get(id)?.receiving ? rest(most) : undefined,
+    );
   }
 
   settings(values: Http2Settings): void {

@@ -98,6 +98,7 @@ export const operation = {
   stopSplice: 62,
   startJoin: 63,
   stopJoin: 64,
+  prepareCapsules: 65,
   spliceBytes: 70,
   spliceSockets: 71,
 } as const;

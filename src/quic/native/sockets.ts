@@ -1,5 +1,5 @@
 import type { SocketAddress } from '../address.js';
-import type { DatagramSplice } from '../datagram-splice.js';
+import type { DatagramSplice, TakeRest } from '../datagram-splice.js';
 import {
   UdpOpenError,
   type UdpSocket,
@@ -12,7 +12,7 @@ import {
 import { datagramOverhead, type EngineContext, freeIndex } from './context.js';
 import { errnoName, udpProblem } from './errno.js';
 import { operation } from './records.js';
-import { type NativeSplice, spliceSocket } from './splice.js';
+import { type NativeSplice, spliceCapsules, spliceSocket } from './splice.js';
 
 /** Bytes that may wait to be sent on one socket. */
 const sendQueue = 1024 * 1024;
@@ -86,9 +86,25 @@ export class NativeUdpSocket implements UdpSocket {
 
   /** Once: lets the engine move packets to and from datagrams of a connection of the same engine. */
   splice(context: EngineContext, connection: number, number: number): DatagramSplice | undefined {
-    if (!this.#open || !this.connected || context !== this.context || this.#splice) return undefined;
+    if (!this.#spliceable(context)) return undefined;
     this.#splice = spliceSocket(context, this.index, connection, number);
     return this.#splice;
+  }
+
+  /** The same for capsules on a stream of an HTTP/2 session, or on a TCP socket where the stream is 0. */
+  spliceCapsules(
+    context: EngineContext,
+    near: number,
+    stream: number,
+    rest: TakeRest,
+  ): DatagramSplice | undefined {
+    if (!this.#spliceable(context)) return undefined;
+    this.#splice = spliceCapsules(context, this.index, near, stream, rest);
+    return this.#splice;
+  }
+
+  #spliceable(context: EngineContext): boolean {
+    return this.#open && this.connected && context === this.context && !this.#splice;
   }
 
   close(): void {

@@ -1,5 +1,6 @@
 import type { SocketAddress } from '../address.js';
 import type { ByteSplice, ByteSpliceRequest } from '../byte-splice.js';
+import type { DatagramSplice, TakeRest } from '../datagram-splice.js';
 import type { Http2Options, Http2Session, Http2SessionHandler } from '../http2-session.js';
 import {
   type TcpEnd,
@@ -9,6 +10,7 @@ import {
   type TcpSocketHandler,
   type TcpSocketStatistics,
 } from '../tcp-socket.js';
+import type { UdpSocket } from '../udp-socket.js';
 import { WriteGauge } from '../write-gauge.js';
 import type { NativeTcpStatistics } from './binding.js';
 import { guarded } from './connection.js';
@@ -16,6 +18,7 @@ import type { EngineContext } from './context.js';
 import { errnoName, tcpProblem } from './errno.js';
 import { NativeHttp2Session } from './http2-session.js';
 import { operation } from './records.js';
+import { NativeUdpSocket } from './sockets.js';
 
 /** Largest credit in one record. */
 const mostCredit = 2 ** 52;
@@ -113,6 +116,12 @@ export class NativeTcpSocket implements TcpSocket {
     if (!this.#open || this.#ended || this.session || this.#splicing || !(far instanceof NativeTcpSocket))
       return false;
     return far.splice(operation.spliceSockets, this.context, this.index, 0, this.#received, request);
+  }
+
+  spliceDatagrams(far: UdpSocket, rest: TakeRest): DatagramSplice | undefined {
+    const busy = this.session !== undefined || this.#splicing !== undefined;
+    if (!this.#open || this.#ended || busy || !(far instanceof NativeUdpSocket)) return undefined;
+    return far.spliceCapsules(this.context, this.index, 0, rest);
   }
 
   /** As `QuicStream.spliceBytes`, of a stream or socket that has told `received` bytes, by this operation. */

@@ -60,6 +60,8 @@ export function withSpliced(
     bytesIn: own.bytesIn + spliced.bytesIn,
     droppedOutQueueFull: own.droppedOutQueueFull + spliced.droppedOutQueueFull,
     droppedOutTooLarge: own.droppedOutTooLarge + spliced.droppedOutTooLarge,
+    droppedInUnknownContext: own.droppedInUnknownContext + spliced.droppedInUnknownContext,
+    droppedInMalformed: own.droppedInMalformed + spliced.droppedInMalformed,
     droppedInSocket: own.droppedInSocket + spliced.droppedInSocket,
     droppedInTooLarge: own.droppedInTooLarge + spliced.droppedInTooLarge,
   };

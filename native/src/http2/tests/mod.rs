@@ -1,5 +1,6 @@
 //! Sessions by their bytes, without sockets.
 
+mod datagrams;
 mod flow;
 mod rules;
 mod sending;
@@ -11,6 +12,7 @@ use crate::http2::frame::{HEAD, Head, PREFACE, kind};
 use crate::http2::outlet::Outlet;
 use crate::http2::sending::{Turn, Wire};
 use crate::http2::session::{Options, Session};
+use crate::splice::datagram_capsules::Content;
 
 /// What a session tells, a line each.
 struct Heard {
@@ -75,6 +77,12 @@ impl<'b> Outlet<'b> for Heard {
     fn forward(&mut self, stream: u32, _splice: u64, socket: u32, bytes: &'b [u8]) {
         self.lines
             .push(format!("forward {stream} to {socket}: {}", text(bytes)));
+    }
+    fn datagram(&mut self, target: u32, content: Content<'_>) {
+        self.lines.push(match content {
+            Content::Payload(bytes) => format!("datagram to {target}: {}", text(bytes)),
+            other => format!("{other:?}"),
+        });
     }
 }
 

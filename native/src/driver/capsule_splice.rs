@@ -1,0 +1,232 @@
+//! Splices of UDP sockets with the DATAGRAM capsules of a stream of HTTP/2 or of a TCP socket.
+
+use std::io;
+use std::time::Duration;
+
+use crate::driver::Driver;
+use crate::driver::targets::Targets;
+use crate::seam::completion::Kind;
+use crate::splice::framing::push_datagram;
+use crate::splice::side::Side;
+use crate::splice::waiting_time::WaitingTime;
+use crate::tcp::socket::{Over, SocketSplice as TcpSplice, TcpSocket};
+use crate::udp::target::{CapsuleSide, Near, Phase, SocketSplice};
+
+/// Bytes of capsules that wait for the peer, and how long the oldest of them may have waited: from there on packets
+/// are dropped, as they would come late anyway. The same as where JavaScript frames them.
+const QUEUE: usize = 256 * 1024;
+const DELAY: Duration = Duration::from_millis(250);
+
+/// Bytes read from a TCP socket at once.
+const PIECE: usize = 64 * 1024;
+
+impl Driver {
+    /// As `prepare_splice`.
+    pub(super) fn prepare_capsules(&mut self, index: u32, side: Side) {
+        let free = matches!(self.sockets.get(index as usize), Some(Some(socket)) if socket.splice.is_none());
+        let held = free && self.hold_capsules(index, side);
+        if held && let Some(Some(socket)) = self.sockets.get_mut(index as usize) {
+            socket.splice = Some(SocketSplice {
+                near: Near::Capsules(Box::new(CapsuleSide {
+                    side,
+                    waiting: WaitingTime::default(),
+                })),
+                phase: Phase::Held,
+            });
+        }
+        self.tell_spliced(Kind::SpliceHeld, index, held);
+    }
+
+    fn hold_capsules(&mut self, index: u32, side: Side) -> bool {
+        match side {
+            Side::Http2 { socket, stream } => {
+                let session = self.http2.sessions.get_mut(&socket);
+                session.is_some_and(|session| session.hold_datagrams(stream, index))
+            }
+            Side::Socket(near) => {
+                let id = self.next_splice();
+                let near = self.tcp.sockets.get_mut(&near);
+                let Some(near) = near.filter(|near| near.is_free() && near.is_open()) else {
+                    return false;
+                };
+                near.splice = Some(TcpSplice {
+                    id,
+                    near: Side::Target(index),
+                    capsule: None,
+                    reads: true,
+                    awaited: false,
+                });
+                true
+            }
+            Side::Stream { .. } | Side::Target(_) => false,
+        }
+    }
+
+    pub(super) fn start_capsules(&mut self, index: u32, side: Side, prefix: &[u8]) {
+        match side {
+            Side::Http2 { socket, stream } => self.with_told(socket, |session, told| {
+                session.start_datagrams(stream, index, prefix, told);
+            }),
+            Side::Socket(near) => {
+                if let Some(near) = self.capsules_of(near, index) {
+                    near.datagrams = Some(Box::default());
+                }
+                self.give_to_target(near, index, prefix);
+            }
+            Side::Stream { .. } | Side::Target(_) => {}
+        }
+    }
+
+    /// JavaScript takes over again.
+    pub(super) fn stop_capsules(&mut self, index: u32, side: Side) {
+        match side {
+            Side::Http2 { socket, stream } => self.with_told(socket, |session, told| {
+                session.stop_datagrams(stream, index, told);
+            }),
+            Side::Socket(near) => {
+                let out = &mut self.out;
+                let socket = self.tcp.sockets.get_mut(&near);
+                let own =
+                    |socket: &&mut Box<TcpSocket>| socket.is_spliced_with(Side::Target(index));
+                if let Some(socket) = socket.filter(own) {
+                    socket.unframed(out);
+                    socket.splice = None;
+                    self.tcp.list_readable(near);
+                }
+            }
+            Side::Stream { .. } | Side::Target(_) => {}
+        }
+    }
+
+    /// The TCP socket that has the capsules of this UDP socket.
+    fn capsules_of(&mut self, near: u32, index: u32) -> Option<&mut Box<TcpSocket>> {
+        let near = self.tcp.sockets.get_mut(&near)?;
+        near.is_spliced_with(Side::Target(index)).then_some(near)
+    }
+
+    /// Packets of a spliced socket go out.
+    pub(super) fn send_in_capsules(&mut self, index: u32, side: Side) {
+        let waiting = self.capsules_waiting(index, side);
+        let Some(Some(socket)) = self.sockets.get_mut(index as usize) else {
+            return;
+        };
+        let Some(SocketSplice { near, phase }) = &mut socket.splice else {
+            return;
+        };
+        let (Some(waiting), Near::Capsules(own)) = (waiting, near) else {
+            // The stream is over: nobody wants what comes.
+            *phase = Phase::Orphaned;
+            return;
+        };
+        let late = own.waiting.note(self.now, waiting) >= DELAY;
+        let mut capsules = std::mem::take(&mut self.capsules);
+        let (mut payloads, mut bytes, mut dropped) = (0, 0, 0);
+        let more = socket.receive_spliced(&mut self.scratch, &mut self.out, |payload| {
+            if late || waiting + capsules.len() >= QUEUE {
+                dropped += 1;
+                return;
+            }
+            push_datagram(&mut capsules, payload);
+            payloads += 1;
+            bytes += payload.len() as u64;
+        });
+        let counters = socket.splice_counters();
+        counters.payloads_out.add(payloads);
+        counters.bytes_out.add(bytes);
+        counters.dropped_out_queue_full.add(dropped);
+        if more {
+            self.socket_readable(index);
+        }
+        self.write_capsules(side, &capsules);
+        capsules.clear();
+        self.capsules = capsules;
+        let left = self.capsules_waiting(index, side).unwrap_or(0);
+        if left > 0
+            && let Some(Some(socket)) = self.sockets.get_mut(index as usize)
+            && let Some(Near::Capsules(own)) = socket.splice.as_mut().map(|splice| &mut splice.near)
+        {
+            own.waiting.note(self.now, left);
+        }
+    }
+
+    /// Bytes that wait where capsules of this socket go; `None` where none do any more.
+    fn capsules_waiting(&mut self, index: u32, side: Side) -> Option<usize> {
+        match side {
+            Side::Http2 { socket, stream } => {
+                let session = self.http2.sessions.get_mut(&socket)?;
+                session.datagrams_waiting(stream, index)
+            }
+            Side::Socket(near) => {
+                let near = self.capsules_of(near, index)?;
+                near.takes().map(|_| near.waiting())
+            }
+            Side::Stream { .. } | Side::Target(_) => None,
+        }
+    }
+
+    fn write_capsules(&mut self, side: Side, capsules: &[u8]) {
+        match side {
+            _ if capsules.is_empty() => {}
+            Side::Http2 { socket, stream } => self.with_session(socket, |session, wire| {
+                session.write_datagrams(stream, capsules, wire)
+            }),
+            Side::Socket(near) => self.with_tcp(near, |near| near.write_untold(capsules)),
+            Side::Stream { .. } | Side::Target(_) => {}
+        }
+    }
+
+    /// Moves one piece of what a TCP socket received; returns how much was read.
+    pub(super) fn move_to_target(&mut self, near: u32, index: u32) -> io::Result<usize> {
+        let socket = self.tcp.sockets.get_mut(&near);
+        // Until the splice starts nothing is read.
+        let Some(socket) = socket.filter(|socket| socket.datagrams.is_some()) else {
+            return Ok(0);
+        };
+        let mut buffer = std::mem::take(&mut self.splice_buffer);
+        buffer.resize(buffer.len().max(PIECE), 0);
+        let read = socket.read_spliced(&mut buffer[..PIECE], &mut self.out);
+        let over = socket.ended();
+        if let Ok(count) = read {
+            self.give_to_target(near, index, &buffer[..count]);
+        }
+        self.splice_buffer = buffer;
+        if over {
+            self.tcp_over(near, &Over::Ended);
+        }
+        read
+    }
+
+    /// A last piece of a socket that was reset.
+    pub(super) fn last_words_to_target(&mut self, near: u32, index: u32) {
+        let socket = self.tcp.sockets.get_mut(&near);
+        let Some(socket) = socket.filter(|socket| socket.datagrams.is_some()) else {
+            return;
+        };
+        let mut buffer = std::mem::take(&mut self.splice_buffer);
+        buffer.resize(buffer.len().max(PIECE), 0);
+        let count = socket.last_spliced_words(&mut buffer[..PIECE]);
+        self.give_to_target(near, index, &buffer[..count]);
+        self.splice_buffer = buffer;
+    }
+
+    /// Takes payloads out of their capsules.
+    fn give_to_target(&mut self, near: u32, index: u32, bytes: &[u8]) {
+        let socket = self.tcp.sockets.get_mut(&near);
+        let Some(socket) = socket else {
+            return;
+        };
+        let Some(mut datagrams) = socket.datagrams.take() else {
+            return;
+        };
+        let mut targets = Targets {
+            sockets: &mut self.sockets,
+            to_flush: &mut self.to_flush,
+            now: self.now,
+        };
+        match datagrams.push(bytes, &mut |content| targets.take(index, &content)) {
+            Ok(()) => socket.datagrams = Some(datagrams),
+            Err(given_back) => socket.tell_again(&given_back, &mut self.out),
+        }
+        self.tcp.list_readable(near);
+    }
+}

@@ -1,0 +1,231 @@
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import { describe, test } from 'node:test';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { HttpClientConnection } from '../../src/http/connection.js';
+import type { StreamOutcome } from '../../src/http/tunnel-stream.js';
+import { createCapsuleParser, encodeCapsule } from '../../src/protocol/capsule.js';
+import type { RunningProxy } from '../../src/proxy/proxy.js';
+import type { UdpTunnelStatistics } from '../../src/tunnel/udp/tunnel-statistics.js';
+import { until } from '../quic/pair.js';
+import { createDialler, startEcho, startProxy } from './real-proxy.js';
+
+const dialler = createDialler();
+const versions = ['h2', 'h1'] as const;
+const paths = ['js', 'splice', 'auto'] as const;
+
+/** A tunnel to a target whose capsules a test writes. */
+interface CapsuleTunnel {
+  readonly payloads: Buffer[];
+  readonly closed: Promise<StreamOutcome>;
+  write(...capsules: readonly Uint8Array[]): void;
+  grant(bytes: number): void;
+  end(): void;
+}
+
+async function openCapsules(
+  connection: HttpClientConnection,
+  port: number,
+  credit = 2 ** 40,
+): Promise<CapsuleTunnel> {
+  const payloads: Buffer[] = [];
+  const parser = createCapsuleParser(
+    {},
+    {
+      datagram(bytes, start, end) {
+        assert.equal(bytes[start], 0, 'the context');
+        payloads.push(Buffer.from(Uint8Array.prototype.slice.call(bytes, start + 1, end)));
+      },
+    },
+  );
+  let answered: () => void = () => undefined;
+  const answer = new Promise<void>((resolve) => {
+    answered = resolve;
+  });
+  const stream = connection.open(
+    {
+      kind: 'extended',
+      protocol: 'connect-udp',
+      scheme: 'https',
+      authority: 'localhost',
+      path: `/.well-known/masque/udp/127.0.0.1/${port}/`,
+      fields: [['capsule-protocol', '?1']],
+    },
+    {
+      response: answered,
+      data: (bytes, start, end) => parser.push(bytes, start, end),
+      end: () => undefined,
+      datagram: () => assert.fail('a QUIC datagram'),
+      drain: () => undefined,
+      closed: () => undefined,
+    },
+  );
+  await answer;
+  stream.grant(credit);
+  return {
+    payloads,
+    closed: stream.closed,
+    write(...capsules) {
+      const bytes = Buffer.concat(capsules);
+      stream.write(bytes, 0, bytes.length);
+    },
+    grant: (bytes) => stream.grant(bytes),
+    end: () => stream.end(),
+  };
+}
+
+const datagram = (text: string): Uint8Array => encodeCapsule(0, Buffer.from(`\0${text}`));
+
+function running(proxy: RunningProxy): {
+  readonly statistics: UdpTunnelStatistics;
+  readonly dataPath: string;
+} {
+  const [tunnel] = proxy.tunnels();
+  return tunnel?.kind === 'udp' ? tunnel : assert.fail('no tunnel');
+}
+
+describe('UDP in capsules, moved by the engine', { timeout: 120_000 }, () => {
+  for (const version of versions) {
+    test(`the same is counted and carried by each path, ${version}`, async () => {
+      const results: unknown[] = [];
+      for (const dataPath of paths) {
+        const { proxy } = await startProxy({ dataPath });
+        const connection = await dialler.dial(version, proxy);
+        const echo = await startEcho();
+        const tunnel = await openCapsules(connection, echo.port);
+        const expected: string[] = [];
+        const say = (...texts: string[]): void => {
+          expected.push(...texts);
+          tunnel.write(...texts.map(datagram));
+        };
+        for (let count = 0; count < 30; count++) {
+          say(`payload ${count}`);
+          await until(() => tunnel.payloads.length === expected.length);
+        }
+        // A reserved type, another context, no context, one that is cut off, and an empty payload.
+        tunnel.write(encodeCapsule(0x17, Buffer.alloc(300)), encodeCapsule(0, Uint8Array.of(2, 9)));
+        tunnel.write(encodeCapsule(0, Buffer.alloc(0)), encodeCapsule(0, Uint8Array.of(0x40)));
+        tunnel.write(encodeCapsule(0, Buffer.from([0x40, 0, ...Buffer.from('a longer zero')])));
+        expected.push('a longer zero');
+        say('', 'x'.repeat(1_000), 'y'.repeat(60_000), 'last');
+        await until(() => tunnel.payloads.length === expected.length);
+        assert.deepEqual(tunnel.payloads.map(String), expected, dataPath);
+        const { statistics, dataPath: path } = running(proxy);
+        assert.equal(path, dataPath === 'js' ? 'js' : 'splice');
+        results.push(statistics);
+        await connection.close();
+      }
+      assert.deepEqual(results[1], results[0]);
+      assert.deepEqual(results[2], results[0]);
+      const counted = results[0] as UdpTunnelStatistics;
+      assert.deepEqual([counted.droppedInUnknownContext, counted.droppedInMalformed], [1, 2]);
+    });
+
+    test(`capsules cut anywhere pass the hand-over, in order and whole, ${version}`, async () => {
+      for (let round = 0; round < 20; round++) {
+        const { proxy } = await startProxy({ dataPath: round % 2 ? 'auto' : 'splice' });
+        const connection = await dialler.dial(version, proxy);
+        const echo = await startEcho();
+        const tunnel = await openCapsules(connection, echo.port);
+        const expected = Array.from({ length: 60 }, (_, index) => `${index} ${'z'.repeat(randomInt(3_000))}`);
+        const bytes = Buffer.concat(
+          expected.flatMap((text) => [datagram(text), encodeCapsule(0x17, Buffer.alloc(randomInt(20)))]),
+        );
+        for (let at = 0; at < bytes.length; ) {
+          const length = 1 + randomInt(4_000);
+          tunnel.write(bytes.subarray(at, at + length));
+          at += length;
+          if (randomInt(4) === 0) await wait(0);
+        }
+        await until(() => tunnel.payloads.length === expected.length);
+        assert.deepEqual(tunnel.payloads.map(String), expected);
+        assert.equal(running(proxy).dataPath, 'splice');
+        await connection.close();
+        await proxy.close();
+      }
+    });
+
+    test(`S6: a datagram that is too long, or cut off by the end, resets the tunnel as before, ${version}`, async () => {
+      const reasons: unknown[] = [];
+      for (const dataPath of paths) {
+        for (const fault of ['long', 'longer', 'cut'] as const) {
+          const { proxy, events } = await startProxy({ dataPath });
+          const connection = await dialler.dial(version, proxy);
+          const echo = await startEcho();
+          const tunnel = await openCapsules(connection, echo.port);
+          for (let count = 1; count <= 20; count++) {
+            tunnel.write(datagram('before'));
+            await until(() => tunnel.payloads.length === count);
+          }
+          const size = { long: 65_528, longer: 70_000, cut: 100 }[fault];
+          const whole = datagram('x'.repeat(size));
+          tunnel.write(fault === 'cut' ? whole.subarray(0, 50) : whole);
+          if (fault === 'cut') tunnel.end();
+          const outcome = await tunnel.closed;
+          await until(() => events.some(({ event }) => event === 'tunnel-closed'));
+          const end = events.find(({ event }) => event === 'tunnel-closed');
+          assert.ok(end && 'reason' in end);
+          const how = outcome.kind === 'reset' ? [outcome.kind, outcome.reason] : [outcome.kind];
+          reasons.push({ dataPath: undefined, fault, how, reason: end.reason });
+          await connection.close();
+        }
+      }
+      assert.deepEqual(reasons.slice(3, 6), reasons.slice(0, 3));
+      assert.deepEqual(reasons.slice(6), reasons.slice(0, 3));
+      assert.ok(
+        reasons.every((each) => (each as { reason: string }).reason === 'protocol'),
+        JSON.stringify(reasons),
+      );
+    });
+
+    test(`a client that has not read for a while gets what is new, not what waited, ${version}`, async (context) => {
+      const { proxy } = await startProxy({ dataPath: 'splice' });
+      const connection = await dialler.dial(version, proxy);
+      const echo = await startEcho();
+      let from: { port: number; address: string } | undefined;
+      echo.socket.removeAllListeners('message');
+      echo.socket.on('message', (_, peer) => {
+        from = peer;
+      });
+      const tunnel = await openCapsules(connection, echo.port, 0);
+      tunnel.write(datagram('here'));
+      await until(() => from !== undefined);
+      const began = performance.now();
+      const sent = (): Buffer => Buffer.from(String(performance.now() - began).padEnd(1_200));
+      const flooding = setInterval(() => {
+        for (let count = 0; count < 40; count++) echo.socket.send(sent(), from?.port, from?.address);
+      }, 2);
+      await wait(1_500);
+      const stalled = running(proxy).statistics;
+      assert.ok(stalled.droppedOutQueueFull > 1_000, `${stalled.droppedOutQueueFull} dropped`);
+      // What was taken lies in windows, in the kernel, and in the queue of 256 KiB.
+      tunnel.grant(2 ** 40);
+      await wait(700);
+      const resumed = performance.now() - began;
+      await wait(200);
+      clearInterval(flooding);
+      const late = tunnel.payloads.slice(-20).map((payload) => resumed + 200 - Number(String(payload)));
+      context.diagnostic(`the last came ${Math.max(...late).toFixed(0)} ms late at most`);
+      assert.ok(Math.max(...late) < 500, `${late}`);
+      await connection.close();
+    });
+  }
+
+  test('with two threads the socket of a tunnel is on that of its connection', async () => {
+    const { proxy } = await startProxy({ dataPath: 'splice', shards: 2 });
+    const echo = await startEcho();
+    for (const version of versions) {
+      for (let round = 0; round < 6; round++) {
+        const connection = await dialler.dial(version, proxy);
+        const tunnel = await openCapsules(connection, echo.port);
+        for (let count = 1; count <= 3; count++) {
+          tunnel.write(datagram('there'));
+          await until(() => tunnel.payloads.length === count);
+        }
+        assert.equal(running(proxy).dataPath, 'splice');
+        await connection.close();
+        await until(() => proxy.info().tunnels.open === 0);
+      }
+    }
+  });
+});
