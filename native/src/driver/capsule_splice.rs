@@ -17,6 +17,9 @@ use crate::udp::target::{CapsuleSide, Near, Phase, SocketSplice};
 const QUEUE: usize = 256 * 1024;
 const DELAY: Duration = Duration::from_millis(250);
 
+/// From this wait on what is to come waits here rather than in the kernel.
+const PROMPT: Duration = Duration::from_millis(20);
+
 /// Bytes read from a TCP socket at once.
 const PIECE: usize = 64 * 1024;
 
@@ -118,7 +121,8 @@ impl Driver {
             *phase = Phase::Orphaned;
             return;
         };
-        let late = own.waiting.note(self.now, waiting) >= DELAY;
+        let waited = own.waiting.note(self.now, waiting);
+        let late = waited >= DELAY;
         let mut capsules = std::mem::take(&mut self.capsules);
         let (mut payloads, mut bytes, mut dropped) = (0, 0, 0);
         let more = socket.receive_spliced(&mut self.scratch, &mut self.out, |payload| {
@@ -136,6 +140,9 @@ impl Driver {
         counters.dropped_out_queue_full.add(dropped);
         if more {
             self.socket_readable(index);
+        }
+        if waited >= PROMPT {
+            self.hold_little(side);
         }
         self.write_capsules(side, &capsules);
         capsules.clear();
@@ -161,6 +168,15 @@ impl Driver {
                 near.takes().map(|_| near.waiting())
             }
             Side::Stream { .. } | Side::Target(_) => None,
+        }
+    }
+
+    /// The path is slower than the target.
+    fn hold_little(&mut self, side: Side) {
+        if let Side::Http2 { socket, .. } | Side::Socket(socket) = side
+            && let Some(socket) = self.tcp.sockets.get_mut(&socket)
+        {
+            socket.be_prompt();
         }
     }
 

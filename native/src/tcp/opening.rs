@@ -13,8 +13,10 @@ use crate::udp::error_queue::set;
 
 /// Bytes not sent yet above which the kernel takes no more of a socket: thousands of slow readers would
 /// otherwise fill megabytes each, and a reset would throw them away.
-#[cfg(target_os = "linux")]
-const NOT_SENT: libc::c_int = 128 * 1024;
+const NOT_SENT: i32 = 128 * 1024;
+
+/// The same where datagrams have to wait: what is in the kernel cannot be dropped any more when it is late.
+const NOT_SENT_LATE: i32 = 16 * 1024;
 
 /// Probes without an answer after which the peer counts as gone.
 const PROBES: u32 = 4;
@@ -43,13 +45,7 @@ fn open(address: SocketAddr) -> io::Result<Socket> {
 fn prepare(socket: &Socket, keep_alive: Option<Duration>) -> io::Result<()> {
     socket.set_tcp_nodelay(true)?;
     socket.set_linger(Some(Duration::ZERO))?;
-    #[cfg(target_os = "linux")]
-    {
-        use std::os::fd::AsRawFd;
-        let name = libc::TCP_NOTSENT_LOWAT;
-        // A kernel without it takes as much as its buffer grows to.
-        let _ = set(socket.as_raw_fd(), libc::IPPROTO_TCP, name, NOT_SENT);
-    }
+    limit_unsent(socket, NOT_SENT);
     if let Some(silence) = keep_alive {
         // The kernel counts in seconds, from one on.
         let silence = silence.max(Duration::from_secs(1));
@@ -60,6 +56,21 @@ fn prepare(socket: &Socket, keep_alive: Option<Duration>) -> io::Result<()> {
         socket.set_tcp_keepalive(&probing)?;
     }
     Ok(())
+}
+
+/// A kernel without this limit takes as much as its buffer grows to.
+#[cfg(target_os = "linux")]
+fn limit_unsent(socket: &impl std::os::fd::AsRawFd, bytes: i32) {
+    let name = libc::TCP_NOTSENT_LOWAT;
+    let _ = set(socket.as_raw_fd(), libc::IPPROTO_TCP, name, bytes);
+}
+
+#[cfg(not(target_os = "linux"))]
+fn limit_unsent<T>(_: &T, _: i32) {}
+
+/// Little waits in the kernel from here on.
+pub fn hold_little(socket: &TcpStream) {
+    limit_unsent(socket, NOT_SENT_LATE);
 }
 
 /// Begins to connect; the socket becomes writable when that is over.

@@ -62,6 +62,8 @@ impl TcpSocket {
             .map_or(0, |secure| secure.sealed.waiting().len());
         match self.queue.waiting().len() + sealed {
             0 if !self.blocked => TURN,
+            _ if self.prompt && self.blocked => 0,
+            waiting if self.prompt => CHUNK.saturating_sub(waiting),
             waiting if waiting <= ROOM / 2 => ROOM - waiting,
             _ => 0,
         }
@@ -220,5 +222,42 @@ impl TcpSocket {
         out.urgent |= !anyway;
         self.unreported = 0;
         true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A socket whose peer reads nothing, written to until the kernel takes no more.
+    fn full() -> (TcpSocket, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let client = std::net::TcpStream::connect(address).expect("a connection");
+        let (accepted, _) = listener.accept().expect("its other end");
+        accepted.set_nonblocking(true).expect("an option");
+        let os = TcpStream::from_std(accepted);
+        let mut socket = TcpSocket::new(1, os, Default::default());
+        while !socket.blocked {
+            socket.write_untold(&[7; 64 * 1024]).expect("it lives");
+        }
+        socket.queue.clear();
+        (socket, client)
+    }
+
+    #[test]
+    fn what_may_be_dropped_does_not_go_where_it_has_to_wait() {
+        let (mut socket, _client) = full();
+        socket.write_untold(&[7; 1000]).expect("it lives");
+        assert_eq!(socket.room(), ROOM - 1000);
+        socket.be_prompt();
+        assert_eq!(socket.room(), 0);
+        socket.queue.clear();
+        assert_eq!(socket.room(), 0, "the kernel is full");
+        socket.blocked = false;
+        assert_eq!(socket.room(), TURN);
+        // What waits goes with the end of the round: as much as TLS puts into one piece.
+        socket.queue.push(&[7; 1000]);
+        assert_eq!(socket.room(), CHUNK - 1000);
     }
 }

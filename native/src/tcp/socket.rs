@@ -70,6 +70,8 @@ pub struct TcpSocket {
     /// The kernel has no room.
     pub(super) blocked: bool,
     pub(super) queue: Queue,
+    /// What waits is to wait with whoever wrote it, who may still drop it.
+    pub(super) prompt: bool,
     pub(super) unreported: usize,
     pub(super) untold: Untold,
     pub counters: Arc<TcpCounters>,
@@ -105,6 +107,7 @@ impl TcpSocket {
             truncated: false,
             blocked: false,
             queue: Queue::default(),
+            prompt: false,
             unreported: 0,
             untold: Untold::default(),
             counters,

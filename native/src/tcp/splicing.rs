@@ -4,6 +4,7 @@ use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 
 use crate::seam::completion::{Completions, Kind};
 use crate::splice::side::Side;
+use crate::tcp::opening;
 use crate::tcp::output::DIRECT;
 use crate::tcp::secure::CHUNK;
 use crate::tcp::socket::{Sending, TcpSocket};
@@ -28,6 +29,14 @@ impl TcpSocket {
     /// Neither direction is over.
     pub fn is_open(&self) -> bool {
         self.receiving && self.sending == Sending::Open
+    }
+
+    /// Datagrams have to wait for it: as few of them as can be are to be where they cannot be dropped any more.
+    pub fn be_prompt(&mut self) {
+        if !self.prompt {
+            self.prompt = true;
+            opening::hold_little(&self.os);
+        }
     }
 
     /// What the kernel has is what was written.
