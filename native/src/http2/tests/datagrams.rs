@@ -1,6 +1,7 @@
 //! Streams whose DATAGRAM capsules go to UDP sockets.
 
 use super::*;
+use crate::splice::datagram_capsules::DatagramCapsules;
 use crate::splice::framing::push_datagram;
 
 fn capsule(payload: &[u8]) -> Vec<u8> {
@@ -162,4 +163,115 @@ fn nothing_is_held_where_a_side_is_over() {
     assert!(!session.hold_datagrams(1, 77));
     assert!(!session.hold_datagrams(3, 77));
     assert!(!session.hold_datagrams(5, 77));
+}
+
+/// JavaScript, which reads capsules too, and the socket: where each payload went does not matter, its order does.
+#[derive(Default)]
+struct Both {
+    javascript: DatagramCapsules,
+    payloads: Vec<u8>,
+    ended: bool,
+}
+
+impl<'b> Outlet<'b> for Both {
+    fn takes(&self) -> bool {
+        true
+    }
+    fn headers(&mut self, _: u32, _: &[u8], _: bool, _: bool) {}
+    fn data(&mut self, _: u32, bytes: &[u8]) {
+        let payloads = &mut self.payloads;
+        let pushed = self.javascript.push(bytes, &mut |content| match content {
+            Content::Payload(payload) => payloads.push(payload[0]),
+            other => panic!("{other:?}"),
+        });
+        assert!(pushed.is_ok());
+    }
+    fn end(&mut self, _: u32) {
+        self.ended = true;
+    }
+    fn reset(&mut self, _: u32, _: u32) {}
+    fn settings(&mut self, _: &[(u16, u32)]) {}
+    fn pong(&mut self, _: [u8; 8]) {}
+    fn goaway(&mut self, _: u32, _: u32, _: &[u8]) {}
+    fn failed(&mut self, code: u32, reason: &str) {
+        panic!("{code} {reason}");
+    }
+    fn forward(&mut self, _: u32, _: u64, _: u32, _: &'b [u8]) {}
+    fn datagram(&mut self, _: u32, content: Content<'_>) {
+        match content {
+            Content::Payload(payload) => self.payloads.push(payload[0]),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Numbers that look random and are the same each time.
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        (self.0 >> 33) % most
+    }
+}
+
+#[test]
+fn whoever_carries_them_payloads_stay_whole_and_in_order() {
+    for seed in 0..400 {
+        let mut numbers = Numbers(seed);
+        // With a small window nothing may stay held, with a large one anything may.
+        let small = seed % 2 == 0;
+        let window = if small { 4000 } else { 1 << 20 };
+        let (mut session, mut heard, mut sent) = server(&[(4, window)]);
+        session.receive(&frame(1, 4, 1, b"x"), &mut heard);
+        let mut both = Both::default();
+        let mut bytes = Vec::new();
+        for number in 0..60 {
+            push_datagram(&mut bytes, &vec![number; 1 + numbers.below(200) as usize]);
+            if numbers.below(4) == 0 {
+                let skipped = numbers.below(30) as u8;
+                bytes.extend([0x17, skipped]);
+                bytes.extend(vec![0; usize::from(skipped)]);
+            }
+        }
+        let mut held = false;
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            match numbers.below(8) {
+                0 if !held => held = session.hold_datagrams(1, 77),
+                1 if held => {
+                    let prefix = std::mem::take(&mut both.javascript).give_back(&[]);
+                    session.start_datagrams(1, 77, &prefix, &mut both);
+                }
+                2 if held => {
+                    session.stop_datagrams(1, 77, &mut both);
+                    held = false;
+                }
+                3 => session.grant(1, numbers.below(2000), &mut both),
+                _ => {
+                    let (piece, after) =
+                        rest.split_at(rest.len().min(1 + numbers.below(300) as usize));
+                    rest = after;
+                    let last = u8::from(rest.is_empty());
+                    if small {
+                        session.grant(1, 300, &mut both);
+                    }
+                    if small && held {
+                        let prefix = std::mem::take(&mut both.javascript).give_back(&[]);
+                        session.start_datagrams(1, 77, &prefix, &mut both);
+                    }
+                    session.receive(&frame(0, last, 1, piece), &mut both);
+                    pump(&mut session, &mut sent);
+                }
+            }
+        }
+        session.grant(1, 1 << 20, &mut both);
+        session.stop_datagrams(1, 77, &mut both);
+        assert!(both.ended, "seed {seed}");
+        assert_eq!(both.payloads, (0..60).collect::<Vec<u8>>(), "seed {seed}");
+        assert!(both.javascript.give_back(&[]).is_empty(), "seed {seed}");
+    }
 }
