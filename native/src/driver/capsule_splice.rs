@@ -171,7 +171,7 @@ impl Driver {
         }
     }
 
-    /// The path is slower than the target.
+    /// The path may be slower than the target.
     fn hold_little(&mut self, side: Side) {
         if let Side::Http2 { socket, .. } | Side::Socket(socket) = side
             && let Some(socket) = self.tcp.sockets.get_mut(&socket)

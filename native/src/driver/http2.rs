@@ -287,7 +287,7 @@ impl Driver {
                 break Ok(());
             };
             let socket = &mut **socket;
-            if gathered + PIECE > READ {
+            if gathered + PIECE > READ || gathered > 0 && gathered >= socket.room() {
                 let whole = std::mem::take(&mut gathered);
                 if let Err(error) = socket.write_untold(&buffer[..whole]) {
                     break Err(error);
@@ -297,7 +297,8 @@ impl Driver {
                 break Err(error);
             }
             // With room the socket lists the session again.
-            if socket.room() == 0 {
+            let room = socket.room();
+            if room == 0 {
                 break Ok(());
             }
             if done >= turn {
@@ -318,9 +319,10 @@ impl Driver {
                     capsule,
                     most,
                 }) => {
-                    let room = &mut buffer[gathered..];
+                    let most = most.min(room);
+                    let place = &mut buffer[gathered..];
                     let count =
-                        self.gather_spliced(index, stream, (socket, splice), capsule, most, room);
+                        self.gather_spliced(index, stream, (socket, splice), capsule, most, place);
                     gathered += count;
                     done += count;
                 }

@@ -183,7 +183,9 @@ impl TcpSocket {
     /// server says as it refuses is often followed by its reset.
     pub fn last_words(&mut self, out: &mut Completions) {
         let most = PIECE.min(usize::try_from(self.credit).unwrap_or(PIECE));
-        if self.receiving && most > 0 {
+        // Behind what a splice has read JavaScript would not know where it stands.
+        let wanted = self.receiving && !self.is_read_here();
+        if wanted && most > 0 {
             // The reset is told in any case.
             let _ = self.read_record(out, most);
         }

@@ -31,9 +31,10 @@ impl TcpSocket {
         self.receiving && self.sending == Sending::Open
     }
 
-    /// Datagrams have to wait for it: as few of them as can be are to be where they cannot be dropped any more.
+    /// Datagrams have to wait; where it is for this connection, as few of them as can be are to be where they
+    /// cannot be dropped any more.
     pub fn be_prompt(&mut self) {
-        if !self.prompt {
+        if !self.prompt && self.blocked {
             self.prompt = true;
             opening::hold_little(&self.os);
         }

@@ -15,7 +15,7 @@ pub enum Phase {
     /// JavaScript still works on what it was told; nothing is read.
     Held,
     Running,
-    /// The connection is over.
+    /// The connection is over, or the stream or its sending side.
     Orphaned,
 }
 
