@@ -26,6 +26,8 @@ export type TakeRest = (most: number) => Uint8Array | undefined;
 
 /** Datagrams of a connection, and packets of a socket or datagrams of another one, that the engine moves by itself. */
 export interface DatagramSplice {
+  /** The engine could not begin, or was not to after all: it has moved nothing and will not. */
+  calledOff(): boolean;
   /** Also after the end. */
   statistics(): DatagramSpliceStatistics;
   /**

@@ -250,6 +250,40 @@ describe('UDP in capsules, moved by the engine', { timeout: 120_000 }, () => {
     assert.deepEqual([...sizes], [120]);
   });
 
+  test('a target that floods one tunnel of a connection leaves the others theirs: 100 echoes, none lost', async (t) => {
+    const { proxy } = await startProxy({ dataPath: 'splice' });
+    const connection = await dialler.dial('h2', proxy);
+    const [echo, flood] = [await startEcho(), await startEcho()];
+    let from: { port: number; address: string } | undefined;
+    flood.socket.removeAllListeners('message');
+    flood.socket.on('message', (_, peer) => {
+      from = peer;
+    });
+    const flooded = await openCapsules(connection, flood.port);
+    const beside = await openCapsules(connection, echo.port);
+    flooded.write(datagram('here'));
+    await until(() => from !== undefined);
+    const packet = Buffer.alloc(1_100, 1);
+    const flooding = setInterval(() => {
+      for (let count = 0; count < 100; count++) flood.socket.send(packet, from?.port, from?.address);
+    }, 1);
+    const times: number[] = [];
+    for (let count = 1; count <= 100; count++) {
+      const began = performance.now();
+      beside.write(datagram(`echo ${count}`));
+      await until(() => beside.payloads.length === count);
+      times.push(performance.now() - began);
+    }
+    clearInterval(flooding);
+    assert.equal(String(beside.payloads.at(-1)), 'echo 100');
+    times.sort((one, other) => one - other);
+    t.diagnostic(
+      `${flooded.payloads.length} of the flood; an echo took ${times[50]?.toFixed(1)} ms in the median`,
+    );
+    assert.ok(flooded.payloads.length > 1_000);
+    await connection.close();
+  });
+
   test('with two threads the socket of a tunnel is on that of its connection', async () => {
     const { proxy } = await startProxy({ dataPath: 'splice', shards: 2 });
     const echo = await startEcho();

@@ -128,6 +128,7 @@ describe('a splice of datagrams and a socket', () => {
     assert.deepEqual(atTarget, payloads);
     assert.deepEqual(atClient, payloads);
     assert.deepEqual([told.datagrams, told.packets], [datagrams, packets], 'JavaScript heard nothing');
+    assert.equal(splice.calledOff(), false);
     const after = splice.statistics();
     assert.equal(after.payloadsIn - before.payloadsIn, payloads.length);
     assert.equal(after.payloadsOut - before.payloadsOut, payloads.length);
@@ -296,7 +297,9 @@ describe('a splice of datagrams and a socket', () => {
     const twice = await engine.udp.open({ remote }, handler);
     const refused = other.server.connection.spliceDatagrams?.(NUMBER, twice);
     await running(other);
-    assert.equal(refused?.statistics().payloadsIn, 0);
+    assert.ok(refused);
+    assert.equal(refused.statistics().payloadsIn, 0);
+    assert.equal(refused.calledOff(), true);
   });
 
   test('a target that floods one tunnel leaves the others of its connection their part', limit, async () => {

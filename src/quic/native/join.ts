@@ -28,7 +28,9 @@ export function joinConnections(
   const id = takeJoin(context, context.joins);
   let last: DatagramSpliceStatistics | undefined;
   let stopped = false;
+  let begun = false;
   const join: NativeJoin = {
+    calledOff: () => stopped && !begun,
     statistics: () => last ?? context.native.joinStatistics(id),
     stop() {
       if (stopped) return;
@@ -37,7 +39,8 @@ export function joinConnections(
     },
     held(held) {
       if (held) {
-        if (!stopped) context.submission.simple(operation.startJoin, id);
+        begun = !stopped;
+        if (begun) context.submission.simple(operation.startJoin, id);
         return;
       }
       stopped = true;

@@ -49,6 +49,7 @@ export function spliceCapsules(
  */
 function begin(context: EngineContext, socket: number, start: () => boolean): NativeSplice {
   let running = true;
+  let begun = false;
   let last: DatagramSpliceStatistics | undefined;
   const statistics = (): DatagramSpliceStatistics => last ?? context.native.spliceStatistics(socket);
   const stop = (): void => {
@@ -57,11 +58,12 @@ function begin(context: EngineContext, socket: number, start: () => boolean): Na
     context.submission.simple(operation.stopSplice, socket);
   };
   return {
+    calledOff: () => !running && !begun,
     statistics,
     stop,
     held(held) {
-      if (!held) running = false;
-      else if (running && !start()) stop();
+      begun = held && running && start();
+      if (!begun) stop();
     },
     over() {
       last ??= statistics();

@@ -136,7 +136,7 @@ export class ServedUdp implements UdpServing {
   }
 
   get dataPath(): 'js' | 'splice' {
-    return this.spliced ? 'splice' : 'js';
+    return this.spliced && !this.spliced.calledOff() ? 'splice' : 'js';
   }
 
   statistics(): UdpTunnelStatistics {
