@@ -111,10 +111,21 @@ impl TcpSocket {
         }
         self.send(&[])?;
         if self.sending == Sending::Ending && self.queue.is_empty() && self.said_end()? {
-            self.os.shutdown(Shutdown::Write)?;
+            self.shut()?;
             self.sending = Sending::Over;
         }
         Ok(())
+    }
+
+    /// FIN. Where a reset came before it, that is the error: the kernel only says that there is no connection.
+    fn shut(&self) -> io::Result<()> {
+        match self.os.shutdown(Shutdown::Write) {
+            Err(error) if error.kind() == io::ErrorKind::NotConnected => {
+                let reset = || io::Error::from_raw_os_error(libc::ECONNRESET);
+                Err(self.os.take_error()?.unwrap_or_else(reset))
+            }
+            other => other,
+        }
     }
 
     /// RFC 8446 section 6.1: each side sends close_notify before it closes its write side. True once the kernel
@@ -229,15 +240,19 @@ impl TcpSocket {
 mod tests {
     use super::*;
 
-    /// A socket whose peer reads nothing, written to until the kernel takes no more.
-    fn full() -> (TcpSocket, std::net::TcpStream) {
+    fn connected() -> (TcpSocket, std::net::TcpStream) {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
         let address = listener.local_addr().expect("an address");
         let client = std::net::TcpStream::connect(address).expect("a connection");
         let (accepted, _) = listener.accept().expect("its other end");
         accepted.set_nonblocking(true).expect("an option");
         let os = TcpStream::from_std(accepted);
-        let mut socket = TcpSocket::new(1, os, Default::default());
+        (TcpSocket::new(1, os, Default::default()), client)
+    }
+
+    /// A socket whose peer reads nothing, written to until the kernel takes no more.
+    fn full() -> (TcpSocket, std::net::TcpStream) {
+        let (mut socket, client) = connected();
         while !socket.blocked {
             socket.write_untold(&[7; 64 * 1024]).expect("it lives");
         }
@@ -259,5 +274,18 @@ mod tests {
         // What waits goes with the end of the round: as much as TLS puts into one piece.
         socket.queue.push(&[7; 1000]);
         assert_eq!(socket.room(), CHUNK - 1000);
+    }
+
+    #[test]
+    fn an_end_behind_the_reset_of_the_peer_is_that_reset() {
+        let (mut socket, client) = connected();
+        let options = socket2::SockRef::from(&client);
+        options
+            .set_linger(Some(Default::default()))
+            .expect("an option");
+        drop(client);
+        socket.end();
+        let error = socket.flush().expect_err("it is gone");
+        assert_eq!(error.raw_os_error(), Some(libc::ECONNRESET));
     }
 }
