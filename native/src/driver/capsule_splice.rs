@@ -7,10 +7,10 @@ use crate::driver::Driver;
 use crate::driver::targets::Targets;
 use crate::seam::completion::Kind;
 use crate::splice::framing::push_datagram;
-use crate::splice::side::Side;
+use crate::splice::side::{Carrier, Side};
 use crate::splice::waiting_time::WaitingTime;
 use crate::tcp::socket::{Over, SocketSplice as TcpSplice, TcpSocket};
-use crate::udp::target::{CapsuleSide, Near, Phase, SocketSplice};
+use crate::udp::target::{Capsules, Near, Phase, SocketSplice};
 
 /// Bytes of capsules that wait for the peer, and how long the oldest of them may have waited: from there on packets
 /// are dropped, as they would come late anyway. The same as where JavaScript frames them.
@@ -25,13 +25,13 @@ const PIECE: usize = 64 * 1024;
 
 impl Driver {
     /// As `prepare_splice`.
-    pub(super) fn prepare_capsules(&mut self, index: u32, side: Side) {
+    pub(super) fn prepare_capsules(&mut self, index: u32, carrier: Carrier) {
         let free = matches!(self.sockets.get(index as usize), Some(Some(socket)) if socket.splice.is_none());
-        let held = free && self.hold_capsules(index, side);
+        let held = free && self.hold_capsules(index, carrier);
         if held && let Some(Some(socket)) = self.sockets.get_mut(index as usize) {
             socket.splice = Some(SocketSplice {
-                near: Near::Capsules(Box::new(CapsuleSide {
-                    side,
+                near: Near::Capsules(Box::new(Capsules {
+                    carrier,
                     waiting: WaitingTime::default(),
                 })),
                 phase: Phase::Held,
@@ -40,13 +40,13 @@ impl Driver {
         self.tell_spliced(Kind::SpliceHeld, index, held);
     }
 
-    fn hold_capsules(&mut self, index: u32, side: Side) -> bool {
-        match side {
-            Side::Http2 { socket, stream } => {
+    fn hold_capsules(&mut self, index: u32, carrier: Carrier) -> bool {
+        match carrier {
+            Carrier::Http2 { socket, stream } => {
                 let session = self.http2.sessions.get_mut(&socket);
                 session.is_some_and(|session| session.hold_datagrams(stream, index))
             }
-            Side::Socket(near) => {
+            Carrier::Socket(near) => {
                 let id = self.next_splice();
                 let near = self.tcp.sockets.get_mut(&near);
                 let Some(near) = near.filter(|near| near.is_free() && near.is_open()) else {
@@ -61,43 +61,38 @@ impl Driver {
                 });
                 true
             }
-            Side::Stream { .. } | Side::Target(_) => false,
         }
     }
 
-    pub(super) fn start_capsules(&mut self, index: u32, side: Side, prefix: &[u8]) {
-        match side {
-            Side::Http2 { socket, stream } => self.with_told(socket, |session, told| {
+    pub(super) fn start_capsules(&mut self, index: u32, carrier: Carrier, prefix: &[u8]) {
+        match carrier {
+            Carrier::Http2 { socket, stream } => self.with_told(socket, |session, told| {
                 session.start_datagrams(stream, index, prefix, told);
             }),
-            Side::Socket(near) => {
+            Carrier::Socket(near) => {
                 if let Some(near) = self.capsules_of(near, index) {
                     near.datagrams = Some(Box::default());
                 }
                 self.give_to_target(near, index, prefix);
             }
-            Side::Stream { .. } | Side::Target(_) => {}
         }
     }
 
     /// JavaScript takes over again.
-    pub(super) fn stop_capsules(&mut self, index: u32, side: Side) {
-        match side {
-            Side::Http2 { socket, stream } => self.with_told(socket, |session, told| {
+    pub(super) fn stop_capsules(&mut self, index: u32, carrier: Carrier) {
+        match carrier {
+            Carrier::Http2 { socket, stream } => self.with_told(socket, |session, told| {
                 session.stop_datagrams(stream, index, told);
             }),
-            Side::Socket(near) => {
-                let out = &mut self.out;
-                let socket = self.tcp.sockets.get_mut(&near);
-                let own =
-                    |socket: &&mut Box<TcpSocket>| socket.is_spliced_with(Side::Target(index));
-                if let Some(socket) = socket.filter(own) {
-                    socket.unframed(out);
+            Carrier::Socket(near) => {
+                if let Some(socket) = self.tcp.sockets.get_mut(&near)
+                    && socket.is_spliced_with(Side::Target(index))
+                {
+                    socket.unframed(&mut self.out);
                     socket.splice = None;
                     self.tcp.list_readable(near);
                 }
             }
-            Side::Stream { .. } | Side::Target(_) => {}
         }
     }
 
@@ -108,8 +103,8 @@ impl Driver {
     }
 
     /// Packets of a spliced socket go out.
-    pub(super) fn send_in_capsules(&mut self, index: u32, side: Side) {
-        let waiting = self.capsules_waiting(index, side);
+    pub(super) fn send_in_capsules(&mut self, index: u32, carrier: Carrier) {
+        let waiting = self.capsules_waiting(index, carrier);
         let Some(Some(socket)) = self.sockets.get_mut(index as usize) else {
             return;
         };
@@ -142,12 +137,12 @@ impl Driver {
             self.socket_readable(index);
         }
         if waited >= PROMPT {
-            self.hold_little(side);
+            self.hold_little(carrier);
         }
-        self.write_capsules(side, &capsules);
+        self.write_capsules(carrier, &capsules);
         capsules.clear();
         self.capsules = capsules;
-        let left = self.capsules_waiting(index, side).unwrap_or(0);
+        let left = self.capsules_waiting(index, carrier).unwrap_or(0);
         if left > 0
             && let Some(Some(socket)) = self.sockets.get_mut(index as usize)
             && let Some(Near::Capsules(own)) = socket.splice.as_mut().map(|splice| &mut splice.near)
@@ -157,37 +152,33 @@ impl Driver {
     }
 
     /// Bytes that wait where capsules of this socket go; `None` where none do any more.
-    fn capsules_waiting(&mut self, index: u32, side: Side) -> Option<usize> {
-        match side {
-            Side::Http2 { socket, stream } => {
+    fn capsules_waiting(&mut self, index: u32, carrier: Carrier) -> Option<usize> {
+        match carrier {
+            Carrier::Http2 { socket, stream } => {
                 let session = self.http2.sessions.get_mut(&socket)?;
                 session.datagrams_waiting(stream, index)
             }
-            Side::Socket(near) => {
+            Carrier::Socket(near) => {
                 let near = self.capsules_of(near, index)?;
                 near.takes().map(|_| near.waiting())
             }
-            Side::Stream { .. } | Side::Target(_) => None,
         }
     }
 
     /// The path may be slower than the target.
-    fn hold_little(&mut self, side: Side) {
-        if let Side::Http2 { socket, .. } | Side::Socket(socket) = side
-            && let Some(socket) = self.tcp.sockets.get_mut(&socket)
-        {
+    fn hold_little(&mut self, carrier: Carrier) {
+        if let Some(socket) = self.tcp.sockets.get_mut(&carrier.socket()) {
             socket.be_prompt();
         }
     }
 
-    fn write_capsules(&mut self, side: Side, capsules: &[u8]) {
-        match side {
+    fn write_capsules(&mut self, carrier: Carrier, capsules: &[u8]) {
+        match carrier {
             _ if capsules.is_empty() => {}
-            Side::Http2 { socket, stream } => self.with_session(socket, |session, wire| {
+            Carrier::Http2 { socket, stream } => self.with_session(socket, |session, wire| {
                 session.write_datagrams(stream, capsules, wire)
             }),
-            Side::Socket(near) => self.with_tcp(near, |near| near.write_untold(capsules)),
-            Side::Stream { .. } | Side::Target(_) => {}
+            Carrier::Socket(near) => self.with_tcp(near, |near| near.write_untold(capsules)),
         }
     }
 

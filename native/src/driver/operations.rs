@@ -14,7 +14,7 @@ use crate::quic::endpoint::Role;
 use crate::seam::completion::{Completions, Kind};
 use crate::seam::operation::Operation;
 use crate::seam::submission;
-use crate::splice::side::Side;
+use crate::splice::side::Carrier;
 
 fn varint(code: u64) -> VarInt {
     VarInt::from_u64(code).unwrap_or(VarInt::MAX)
@@ -227,14 +227,14 @@ impl Driver {
                 near,
                 stream,
             } => {
-                let side = match stream {
-                    0 => Side::Socket(near),
-                    stream => Side::Http2 {
+                let carrier = match stream {
+                    0 => Carrier::Socket(near),
+                    stream => Carrier::Http2 {
                         socket: near,
                         stream,
                     },
                 };
-                self.prepare_capsules(socket, side);
+                self.prepare_capsules(socket, carrier);
             }
             Operation::StartSplice { socket, prefix } => self.start_splice(socket, prefix),
             Operation::StopSplice { socket } => self.stop_splice(socket),

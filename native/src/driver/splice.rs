@@ -122,8 +122,8 @@ impl Driver {
         match splice.near {
             Near::Datagrams { connection, number } => self.release_held(connection, number),
             Near::Capsules(ref own) => {
-                let side = own.side;
-                self.start_capsules(index, side, prefix);
+                let carrier = own.carrier;
+                self.start_capsules(index, carrier, prefix);
             }
         }
         // Packets may have come since the last look.
@@ -223,7 +223,7 @@ impl Driver {
                     self.attend(connection);
                 }
             }
-            Near::Capsules(own) => self.stop_capsules(index, own.side),
+            Near::Capsules(own) => self.stop_capsules(index, own.carrier),
         }
         self.socket_readable(index);
     }
@@ -238,7 +238,7 @@ impl Driver {
                     connection.datagrams.remove_splice(*number, false);
                 }
             }
-            Near::Capsules(own) => self.stop_capsules(index, own.side),
+            Near::Capsules(own) => self.stop_capsules(index, own.carrier),
         }
     }
 
@@ -259,8 +259,8 @@ impl Driver {
             let (connection, number) = match near {
                 Near::Datagrams { connection, number } => (*connection, *number),
                 Near::Capsules(own) => {
-                    let side = own.side;
-                    self.send_in_capsules(index, side);
+                    let carrier = own.carrier;
+                    self.send_in_capsules(index, carrier);
                     continue;
                 }
             };

@@ -15,7 +15,7 @@ const PARTS: usize = 64;
 
 /// Where the gathered pieces go.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Target {
+struct Destination {
     splice: u64,
     socket: u32,
 }
@@ -27,7 +27,7 @@ pub(super) struct Told<'a, 'b> {
     budget: Budget<'a>,
     tcp: &'a mut Sockets,
     targets: Targets<'a>,
-    gathered: Vec<(Target, IoSlice<'b>)>,
+    gathered: Vec<(Destination, IoSlice<'b>)>,
 }
 
 impl<'a, 'b> Told<'a, 'b> {
@@ -66,7 +66,7 @@ impl<'a, 'b> Told<'a, 'b> {
         self.gathered = gathered;
     }
 
-    fn give(&mut self, target: Target, parts: &mut [IoSlice<'b>]) {
+    fn give(&mut self, target: Destination, parts: &mut [IoSlice<'b>]) {
         // Where it is gone JavaScript hears of it.
         let socket = self.tcp.sockets.get_mut(&target.socket);
         let own = |own: &SocketSplice| own.id == target.splice;
@@ -157,7 +157,7 @@ impl<'b> Outlet<'b> for Told<'_, 'b> {
         if self.gathered.len() == PARTS {
             self.flush();
         }
-        let target = Target { splice, socket };
+        let target = Destination { splice, socket };
         self.gathered.push((target, IoSlice::new(bytes)));
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::counters::{SocketCounters, SpliceCounters};
 use crate::seam::completion::{Completions, Kind};
-use crate::splice::side::Side;
+use crate::splice::side::Carrier;
 use crate::splice::waiting_time::WaitingTime;
 use crate::udp::plain_socket::PlainSocket;
 use crate::udp::target_sending::Pending;
@@ -24,11 +24,11 @@ pub enum Near {
     /// Datagrams of a connection that begin with this number.
     Datagrams { connection: u32, number: u64 },
     /// Capsules on a stream of HTTP/2 or on a TCP socket.
-    Capsules(Box<CapsuleSide>),
+    Capsules(Box<Capsules>),
 }
 
-pub struct CapsuleSide {
-    pub side: Side,
+pub struct Capsules {
+    pub carrier: Carrier,
     /// How long capsules wait there.
     pub waiting: WaitingTime,
 }
