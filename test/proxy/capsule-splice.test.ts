@@ -13,7 +13,7 @@ import type { UdpTunnelStatistics } from '../../src/tunnel/udp/tunnel-statistics
 import { until } from '../quic/pair.js';
 import { createDialler, startEcho, startProxy } from './real-proxy.js';
 
-const dialler = createDialler();
+const dialler = createDialler('engine');
 const versions = ['h2', 'h1'] as const;
 const paths = ['js', 'splice', 'auto'] as const;
 

@@ -52,7 +52,8 @@ export interface Dialler {
   readonly engine: QuicEngine;
 }
 
-export function createDialler(): Dialler {
+/** Over HTTP/1.1 it has Node's TLS, which may take a reset behind its own end for a clean one, or the engine's. */
+export function createDialler(http1: 'node' | 'engine' = 'node'): Dialler {
   const engine = createNativeEngine();
   after(() => engine.close());
   const tls: ClientTls = {
@@ -72,7 +73,7 @@ export function createDialler(): Dialler {
       }
       if (version === 'h1') {
         return dialH1(
-          undefined,
+          http1 === 'engine' ? engine : undefined,
           { remote, tls: { ...tls, alpn: ['http/1.1'] }, clock: systemClock },
           handler,
           signal(),
