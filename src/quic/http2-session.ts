@@ -57,7 +57,7 @@ export interface Http2Session {
    */
   spliceBytes(stream: number, socket: TcpSocket, request: ByteSpliceRequest): boolean;
   /** As `TunnelStream.spliceCapsules`. */
-  spliceDatagrams(stream: number, far: UdpSocket, rest: TakeRest): DatagramSplice | undefined;
+  spliceCapsules(stream: number, far: UdpSocket, rest: TakeRest): DatagramSplice | undefined;
   /** Sends a further SETTINGS frame; its INITIAL_WINDOW_SIZE and MAX_FRAME_SIZE are held against the peer too. */
   settings(values: Http2Settings): void;
   /** Eight bytes. */

@@ -88,7 +88,7 @@ export interface TcpSocket {
    */
   spliceTo?(far: TcpSocket, request: ByteSpliceRequest): boolean;
   /** As `TunnelStream.spliceCapsules`. What it moves uses no credit. */
-  spliceDatagrams?(far: UdpSocket, rest: TakeRest): DatagramSplice | undefined;
+  spliceCapsules?(far: UdpSocket, rest: TakeRest): DatagramSplice | undefined;
   statistics(): TcpSocketStatistics;
 }
 

@@ -6,11 +6,11 @@ import { describe, test } from 'node:test';
 import { setTimeout as wait } from 'node:timers/promises';
 import { connect as connectTls } from 'node:tls';
 import type { HttpClientConnection } from '../../src/http/connection.js';
-import type { StreamOutcome } from '../../src/http/tunnel-stream.js';
-import { createCapsuleParser, encodeCapsule } from '../../src/protocol/capsule.js';
+import { encodeCapsule } from '../../src/protocol/capsule.js';
 import type { RunningProxy } from '../../src/proxy/proxy.js';
 import type { UdpTunnelStatistics } from '../../src/tunnel/udp/tunnel-statistics.js';
 import { until } from '../quic/pair.js';
+import { type RawTunnel, rawTunnel } from './raw-tunnel.js';
 import { createDialler, startEcho, startProxy } from './real-proxy.js';
 
 const dialler = createDialler('engine');
@@ -18,12 +18,9 @@ const versions = ['h2', 'h1'] as const;
 const paths = ['js', 'splice', 'auto'] as const;
 
 /** A tunnel to a target whose capsules a test writes. */
-interface CapsuleTunnel {
+interface CapsuleTunnel extends Pick<RawTunnel, 'closed' | 'grant' | 'end'> {
   readonly payloads: Buffer[];
-  readonly closed: Promise<StreamOutcome>;
   write(...capsules: readonly Uint8Array[]): void;
-  grant(bytes: number): void;
-  end(): void;
 }
 
 async function openCapsules(
@@ -31,49 +28,19 @@ async function openCapsules(
   port: number,
   credit = 2 ** 40,
 ): Promise<CapsuleTunnel> {
-  const payloads: Buffer[] = [];
-  const parser = createCapsuleParser(
-    {},
-    {
-      datagram(bytes, start, end) {
-        assert.equal(bytes[start], 0, 'the context');
-        payloads.push(Buffer.from(Uint8Array.prototype.slice.call(bytes, start + 1, end)));
-      },
-    },
-  );
-  let answered: () => void = () => undefined;
-  const answer = new Promise<void>((resolve) => {
-    answered = resolve;
-  });
-  const stream = connection.open(
-    {
-      kind: 'extended',
-      protocol: 'connect-udp',
-      scheme: 'https',
-      authority: 'localhost',
-      path: `/.well-known/masque/udp/127.0.0.1/${port}/`,
-      fields: [['capsule-protocol', '?1']],
-    },
-    {
-      response: answered,
-      data: (bytes, start, end) => parser.push(bytes, start, end),
-      end: () => undefined,
-      datagram: () => assert.fail('a QUIC datagram'),
-      drain: () => undefined,
-      closed: () => undefined,
-    },
-  );
-  await answer;
-  stream.grant(credit);
+  const path = `/.well-known/masque/udp/127.0.0.1/${port}/`;
+  const raw = await rawTunnel(connection, { path, fields: [['capsule-protocol', '?1']], credit });
+  assert.equal((await raw.response).status, 200);
   return {
-    payloads,
-    closed: stream.closed,
-    write(...capsules) {
-      const bytes = Buffer.concat(capsules);
-      stream.write(bytes, 0, bytes.length);
+    ...raw,
+    get payloads() {
+      assert.equal(raw.datagrams.length, 0, 'a QUIC datagram');
+      return raw.capsules.map((capsule) => {
+        assert.equal(capsule[0], 0, 'the context');
+        return capsule.subarray(1);
+      });
     },
-    grant: (bytes) => stream.grant(bytes),
-    end: () => stream.end(),
+    write: (...capsules) => raw.write(Buffer.concat(capsules)),
   };
 }
 

@@ -10,13 +10,17 @@ export interface RawTunnel {
   readonly closed: Promise<StreamOutcome>;
   write(bytes: Uint8Array): void;
   end(): void;
+  grant(bytes: number): void;
+  /** HTTP datagram payloads that came as capsules, and as QUIC datagrams, with their context. */
+  readonly capsules: readonly Buffer[];
+  readonly datagrams: readonly Buffer[];
   /** The first UDP payload, as datagram or capsule. */
   payload(): Promise<Buffer>;
 }
 
 export async function rawTunnel(
   connection: HttpClientConnection,
-  head: { protocol?: string; path?: string; fields?: Fields },
+  head: { protocol?: string; path?: string; fields?: Fields; credit?: number },
 ): Promise<RawTunnel> {
   let responded: (head: ResponseHead) => void = () => undefined;
   let arrived: (payload: Buffer) => void = () => undefined;
@@ -26,9 +30,13 @@ export async function rawTunnel(
   const payload = new Promise<Buffer>((resolve) => {
     arrived = resolve;
   });
-  const datagram = (bytes: Uint8Array, start: number, end: number): void =>
-    arrived(Buffer.from(Uint8Array.prototype.slice.call(bytes, start + 1, end)));
-  const parser = createCapsuleParser({}, { datagram });
+  const [capsules, datagrams]: [Buffer[], Buffer[]] = [[], []];
+  const into = (list: Buffer[]) => (bytes: Uint8Array, start: number, end: number) => {
+    const datagram = Buffer.from(Uint8Array.prototype.slice.call(bytes, start, end));
+    list.push(datagram);
+    arrived(datagram.subarray(1));
+  };
+  const parser = createCapsuleParser({}, { datagram: into(capsules) });
   const stream = connection.open(
     {
       kind: 'extended',
@@ -42,17 +50,20 @@ export async function rawTunnel(
       response: responded,
       data: (bytes, start, end) => parser.push(bytes, start, end),
       end: () => undefined,
-      datagram,
+      datagram: into(datagrams),
       drain: () => undefined,
       closed: () => undefined,
     },
   );
-  stream.grant(1 << 20);
+  stream.grant(head.credit ?? 1 << 20);
   return {
     response,
     closed: stream.closed,
     write: (bytes) => void stream.write(bytes, 0, bytes.length),
     end: () => stream.end(),
+    grant: (bytes) => stream.grant(bytes),
+    capsules,
+    datagrams,
     payload: () => payload,
   };
 }

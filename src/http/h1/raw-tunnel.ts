@@ -152,8 +152,9 @@ export function createRawTunnel(options: RawTunnelOptions, handler: TunnelStream
     return !blocked;
   };
 
+  const spliceable = (): boolean => opened && !connection.peerEnd && writable();
   const spliceBytes: TunnelStream['spliceBytes'] = (far, capsule, begun) => {
-    if ('stream' in far || !opened || credit > 0 || connection.peerEnd || !writable()) return false;
+    if ('stream' in far || credit > 0 || !spliceable()) return false;
     const told = (splice: ByteSplice | undefined): void => {
       if (splice) held.takeAll();
       begun(splice);
@@ -163,9 +164,9 @@ export function createRawTunnel(options: RawTunnelOptions, handler: TunnelStream
   };
 
   const spliceCapsules: TunnelStream['spliceCapsules'] = (far, rest) => {
-    if (!opened || connection.peerEnd || !writable()) return undefined;
-    return connection.socket.spliceDatagrams?.(far, (most) => {
-      const first = silent() || held.length > most ? undefined : rest(most - held.length);
+    if (!spliceable()) return undefined;
+    return connection.socket.spliceCapsules?.(far, (most) => {
+      const first = rest(most - held.length);
       return first && Buffer.concat([first, ...held.takeAll()]);
     });
   };
@@ -233,6 +234,6 @@ export function createRawTunnel(options: RawTunnelOptions, handler: TunnelStream
     },
   });
   if (connection.socket.spliceTo) tunnel.spliceBytes = spliceBytes;
-  if (connection.socket.spliceDatagrams) tunnel.spliceCapsules = spliceCapsules;
+  if (connection.socket.spliceCapsules) tunnel.spliceCapsules = spliceCapsules;
   return tunnel;
 }

@@ -101,15 +101,13 @@ export abstract class RequestStream implements TunnelStream {
     capsule: number | undefined,
     begun: (splice: ByteSplice | undefined) => void,
   ): boolean {
-    const open = !this.sendingEnded && !this.receivingEnded && !this.outcome;
-    if ('stream' in far || !open || !this.rules?.tunnel || this.contentBytes > 0) return false;
+    if ('stream' in far || !this.isOpenTunnel || this.contentBytes > 0) return false;
     return this.connection.session.spliceBytes(this.streamId, far, { capsule, prefix: NOTHING, begun });
   }
 
   spliceCapsules(far: UdpSocket, rest: TakeRest): DatagramSplice | undefined {
-    const open = !this.sendingEnded && !this.receivingEnded && !this.outcome;
-    if (!open || !this.rules?.tunnel) return undefined;
-    return this.connection.session.spliceDatagrams(this.streamId, far, rest);
+    if (!this.isOpenTunnel) return undefined;
+    return this.connection.session.spliceCapsules(this.streamId, far, rest);
   }
 
   reset(reason: ResetReason): void {
@@ -197,6 +195,11 @@ export abstract class RequestStream implements TunnelStream {
   allSent(): void {
     this.sent = true;
     this.settle();
+  }
+
+  /** Neither side has ended, and the content is a tunnel's. */
+  private get isOpenTunnel(): boolean {
+    return !this.sendingEnded && !this.receivingEnded && !this.outcome && this.rules?.tunnel === true;
   }
 
   private settle(): void {

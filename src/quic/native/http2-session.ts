@@ -98,20 +98,21 @@ export class NativeHttp2Session implements Http2Session {
   }
 
   spliceBytes(id: number, socket: TcpSocket, request: ByteSpliceRequest): boolean {
-    const stream = this.#streams.get(id);
-    if (!this.#open || !stream?.sending || !stream.receiving || !(socket instanceof NativeTcpSocket))
-      return false;
+    const stream = this.#openStream(id);
+    if (!stream || !(socket instanceof NativeTcpSocket)) return false;
     const { context } = this;
     return socket.splice(operation.spliceHttp2, context, this.socket.index, id, stream.received, request);
   }
 
-  spliceDatagrams(id: number, far: UdpSocket, rest: TakeRest): DatagramSplice | undefined {
-    const stream = this.#streams.get(id);
-    const open = this.#open && stream?.sending && stream.receiving;
-    if (!open || !(far instanceof NativeUdpSocket)) return undefined;
-    return far.spliceCapsules(this.context, this.socket.index, id, (most) =>
-      this.#streams.get(id)?.receiving ? rest(most) : undefined,
-    );
+  spliceCapsules(id: number, far: UdpSocket, rest: TakeRest): DatagramSplice | undefined {
+    if (!this.#openStream(id) || !(far instanceof NativeUdpSocket)) return undefined;
+    return far.spliceCapsules(this.context, this.socket.index, id, rest);
+  }
+
+  /** The stream, while neither of its sides is over. */
+  #openStream(id: number): Stream | undefined {
+    const stream = this.#open ? this.#streams.get(id) : undefined;
+    return stream?.sending && stream.receiving ? stream : undefined;
   }
 
   settings(values: Http2Settings): void {

@@ -113,15 +113,18 @@ export class NativeTcpSocket implements TcpSocket {
   }
 
   spliceTo(far: TcpSocket, request: ByteSpliceRequest): boolean {
-    if (!this.#open || this.#ended || this.session || this.#splicing || !(far instanceof NativeTcpSocket))
-      return false;
+    if (!this.#isFree || !(far instanceof NativeTcpSocket)) return false;
     return far.splice(operation.spliceSockets, this.context, this.index, 0, this.#received, request);
   }
 
-  spliceDatagrams(far: UdpSocket, rest: TakeRest): DatagramSplice | undefined {
-    const busy = this.session !== undefined || this.#splicing !== undefined;
-    if (!this.#open || this.#ended || busy || !(far instanceof NativeUdpSocket)) return undefined;
+  spliceCapsules(far: UdpSocket, rest: TakeRest): DatagramSplice | undefined {
+    if (!this.#isFree || !(far instanceof NativeUdpSocket)) return undefined;
     return far.spliceCapsules(this.context, this.index, 0, rest);
+  }
+
+  /** It may be written to, and nobody else has its bytes. */
+  get #isFree(): boolean {
+    return this.#open && !this.#ended && !this.session && !this.#splicing;
   }
 
   /** As `QuicStream.spliceBytes`, of a stream or socket that has told `received` bytes, by this operation. */

@@ -25,7 +25,7 @@ const silent: Omit<Http2SessionHandler, 'closed'> = {
 
 /**
  * An HTTP/2 session in TypeScript, for carriers that the engine does not have: the simulated network, and TLS inside
- * a tunnel. Its `spliceBytes` and `spliceDatagrams` never can. Give the second result all that the carrier tells.
+ * a tunnel. Its `spliceBytes` and `spliceCapsules` never can. Give the second result all that the carrier tells.
  */
 export function createFrameSession(
   carrier: ByteCarrier,
@@ -135,7 +135,7 @@ export function createFrameSession(
     },
     buffered: (id) => streams.get(id)?.out.buffered ?? 0,
     spliceBytes: () => false,
-    spliceDatagrams: () => undefined,
+    spliceCapsules: () => undefined,
     settings(values) {
       if (!open()) return;
       receiver.settings(values);
