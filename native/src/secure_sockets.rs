@@ -17,6 +17,7 @@ use crate::quic::outcome::errno;
 use crate::quic::settings::milliseconds;
 use crate::tcp::listener::SecureLimits;
 use crate::tcp::opening::{Connecting, Listening, listen_together};
+use crate::tcp::sealing::{CHUNK, Greeting};
 use crate::tls;
 
 #[napi(object)]
@@ -47,6 +48,9 @@ pub struct SecureListenSettings {
     pub max_handshakes: f64,
     pub max_handshakes_per_address: f64,
     pub max_connections: f64,
+    /// The first payload to clients that choose the protocol.
+    pub greeting_protocol: Option<String>,
+    pub greeting: Option<Buffer>,
 }
 
 #[napi(object)]
@@ -164,6 +168,16 @@ impl NativeEngine {
             key_log_file: settings.key_log_file,
         })
         .map_err(invalid)?;
+        let greeting = match (&settings.greeting_protocol, &settings.greeting) {
+            (Some(_), Some(bytes)) if bytes.len() > CHUNK => {
+                return Err(invalid(format!("a greeting of {} bytes", bytes.len())));
+            }
+            (Some(protocol), Some(bytes)) => Some(Greeting {
+                protocol: protocol.as_bytes().into(),
+                bytes: bytes.as_ref().into(),
+            }),
+            _ => None,
+        };
         let os = group
             .with(|sockets| sockets.get_mut(shard as usize)?.take())
             .ok_or_else(|| invalid("no such shard"))?;
@@ -176,6 +190,7 @@ impl NativeEngine {
                 os,
                 limits: SecureLimits {
                     config,
+                    greeting,
                     handshake_timeout: milliseconds(settings.handshake_timeout),
                     max_handshakes: settings.max_handshakes as usize,
                     max_handshakes_per_address: settings.max_handshakes_per_address as usize,

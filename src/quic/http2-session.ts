@@ -10,6 +10,8 @@ export interface Http2Settings {
 
 export interface Http2Options {
   readonly role: 'client' | 'server';
+  /** A server's first SETTINGS, and what widens the window of the connection, were sent with its handshake. */
+  readonly greeted?: boolean;
   /**
    * Sent in the first SETTINGS. INITIAL_WINDOW_SIZE (4; 65,535 without) and MAX_FRAME_SIZE (5; 16,384 without) are
    * also what is held against the peer.

@@ -21,6 +21,8 @@ export interface SecureSocket extends TcpSocket {
   readonly serverName: string | undefined;
   /** DER, leaf first; empty without. */
   readonly peerCertificates: readonly Uint8Array[];
+  /** The listener's `greeting` was sent, in front of all that is written. */
+  readonly greeted: boolean;
   /** As of a `QuicConnection`. */
   readonly thread?: EngineThread;
 }
@@ -43,6 +45,19 @@ export interface SecureListenOptions extends TcpListenOptions {
   readonly maxHandshakesPerAddress?: number;
   /** Connections at once, those in the handshake among them; more are reset. Default 65,536. */
   readonly maxConnections?: number;
+  /** For clients that choose its protocol. */
+  readonly greeting?: SecureGreeting;
+}
+
+/**
+ * The first payload to clients that choose this protocol (RFC 7301). It goes with the server's part of the handshake
+ * (RFC 8446 section 4.4.4), so whoever begins one sees it; where that cannot be (TLS 1.2, or a client that is asked
+ * for its certificate) right behind the handshake.
+ */
+export interface SecureGreeting {
+  readonly protocol: string;
+  /** At most 32 KiB; copied. */
+  readonly bytes: Uint8Array;
 }
 
 export interface SecureListener {

@@ -61,6 +61,22 @@ export function http2SessionConformance(name: string, makeWorld: () => TcpWorld,
       await wait(() => server.over !== undefined && client.over !== undefined);
     });
 
+    test('a server that has greeted says nothing first, and goes by what it said', limit, async () => {
+      const told = { greeted: true, settings: { 4: 10, 5: 20_000 }, connectionWindow: 100_000 };
+      const { raw, peer } = await rawPair(world, attach, 'server', told, new Http2Peer(0));
+      raw.put(preface, frame(4, 0, 0));
+      await wait(() => peer.peerSettings !== undefined && raw.frames().length > 0);
+      for (let count = 0; count < 5; count++) await world.settle();
+      assert.deepEqual(
+        raw.frames().map(({ type, flags }) => [type, flags]),
+        [[4, 1]],
+      );
+      raw.put(frame(4, 1, 0), frame(1, 4, 1, 'one'), frame(0, 0, 1, 'elevenbytes'));
+      await wait(() => peer.has(`failed ${codes.flowControlError}`));
+      raw.socket.reset();
+      await wait(() => peer.over !== undefined);
+    });
+
     test('bytes within the credit, and the end behind the last of them', limit, async () => {
       const { client, server } = await http2Pair(world, attach, undefined, new Http2Peer(0));
       client.open(1, 'x');

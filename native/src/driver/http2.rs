@@ -78,6 +78,7 @@ impl Driver {
         socket.session = true;
         let session = Session::new(Options {
             client: start.client,
+            greeted: start.greeted,
             settings: pairs_of(start.settings),
             connection_window: start.connection_window,
             block_size: start.block_size as usize,

@@ -154,7 +154,11 @@ impl Driver {
         if socket.handshake.is_none() {
             return;
         }
-        match socket.shake() {
+        let listener = socket
+            .listener
+            .and_then(|index| self.tcp.listeners.get(&index));
+        let secure = listener.and_then(|listener| listener.secure.as_ref());
+        match socket.shake(secure.and_then(|secure| secure.limits.greeting.as_ref())) {
             Ok(done) => {
                 if done {
                     self.handshake_done(index);
@@ -278,5 +282,6 @@ fn write_settled(out: &mut Completions, secure: &Secure) {
     for certificate in certificates {
         out.bytes(certificate);
     }
+    out.word(u32::from(secure.greeted));
     out.end();
 }

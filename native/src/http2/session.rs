@@ -19,6 +19,8 @@ const DEBUG: usize = 1024;
 
 pub struct Options {
     pub client: bool,
+    /// The settings and the window were sent already.
+    pub greeted: bool,
     pub settings: Pairs,
     pub connection_window: u32,
     /// Longest header block that is taken.
@@ -115,6 +117,9 @@ impl Session {
             listed_delivering: false,
             listed_space: false,
         };
+        if options.greeted {
+            return session;
+        }
         if options.client {
             session.control.extend_from_slice(PREFACE);
         }

@@ -184,6 +184,8 @@ pub enum Operation<'a> {
 pub struct Http2Start<'a> {
     pub socket: u32,
     pub client: bool,
+    /// The settings and the window were sent already.
+    pub greeted: bool,
     pub connection_window: u32,
     pub block_size: u32,
     /// Ids and values, a word each.

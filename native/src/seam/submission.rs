@@ -186,6 +186,7 @@ fn http2<'a>(kind: u32, socket: u32, words: &mut Words<'a>) -> Operation<'a> {
         40 => Operation::Http2Start(Http2Start {
             socket,
             client: words.word() != 0,
+            greeted: words.word() != 0,
             connection_window: words.word(),
             block_size: words.word(),
             settings: words.bytes(),

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use crate::command::ConnectSecure;
 use crate::quic::outcome::Failure;
+use crate::tcp::sealing::Greeting;
 use crate::tcp::secure::{Fault, Room, Secure};
 use crate::tcp::socket::TcpSocket;
 use crate::tls::Verdict;
@@ -53,7 +54,7 @@ impl TcpSocket {
 
     /// Goes on with the handshake as far as one read leads; true once it is done. Fails as the connection does,
     /// and with `UnexpectedEof` at its end.
-    pub fn shake(&mut self) -> io::Result<bool> {
+    pub fn shake(&mut self, greeting: Option<&Greeting>) -> io::Result<bool> {
         match self.take_in(&mut Room::new(&mut [])) {
             Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
             Ok(_) => {}
@@ -65,6 +66,9 @@ impl TcpSocket {
         };
         if secure.fault.is_some() {
             return Err(secure.error());
+        }
+        if let Some(greeting) = greeting {
+            secure.greet(greeting)?;
         }
         if secure.is_handshaking() {
             return Ok(false);

@@ -12,6 +12,7 @@ use rustls::ServerConfig;
 
 use crate::counters::ListenerCounters;
 use crate::quic::endpoint::counted_as;
+use crate::tcp::sealing::Greeting;
 
 /// Connections accepted before others have their turn.
 pub const TURN: usize = 64;
@@ -31,6 +32,7 @@ pub struct Listener {
 
 pub struct SecureLimits {
     pub config: Arc<ServerConfig>,
+    pub greeting: Option<Greeting>,
     pub handshake_timeout: Duration,
     pub max_handshakes: usize,
     /// Of one address, so that nobody takes all of them.

@@ -6,6 +6,7 @@ pub mod listener;
 pub mod opening;
 mod output;
 pub mod queue;
+pub mod sealing;
 pub mod secure;
 #[cfg(test)]
 mod secure_tests;

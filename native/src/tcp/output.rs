@@ -6,7 +6,7 @@ use std::net::Shutdown;
 use mio::net::TcpStream;
 
 use crate::seam::completion::{Completions, Kind};
-use crate::tcp::secure::{CHUNK, Plain};
+use crate::tcp::sealing::{CHUNK, Plain};
 use crate::tcp::socket::{Sending, TURN, TcpSocket};
 
 /// A write from this size on goes to the kernel without being copied first.

@@ -12,20 +12,16 @@ use std::sync::Arc;
 use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::ServerName;
 use rustls::server::UnbufferedServerConnection;
-use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus, WriteTraffic};
+use rustls::unbuffered::{ConnectionState, EncodeError, UnbufferedStatus};
 use rustls::{ClientConfig, CommonState, Error, ServerConfig};
 
 use crate::tcp::queue::Queue;
+use crate::tcp::sealing::{Sealing, encrypt};
 use crate::tls::asked_name;
 
 /// Payload of one record at most (RFC 8446 section 5.1), and the room that its ciphertext takes.
-const RECORD: usize = 16 * 1024;
-const OVERHEAD: usize = 22;
-
-/// Payload encrypted and sent in one go: little, so that the peer opens it while the next is made. Each wait of the
-/// peer for more costs a wake-up.
-pub const CHUNK: usize = 2 * RECORD;
-const SEALED: usize = 2 * (RECORD + OVERHEAD);
+pub(super) const RECORD: usize = 16 * 1024;
+pub(super) const OVERHEAD: usize = 22;
 
 /// The start of what is not whole: a record, or a message of the handshake, of which rustls takes none above
 /// 64 KiB; more is an attack.
@@ -36,20 +32,9 @@ const MOST: usize = 16 * (RECORD + OVERHEAD);
 /// A whole record (RFC 5246 section 6.2.3: 2,048 bytes more than its payload), also where there is less room.
 const LEAST: usize = RECORD + 2048 + 5;
 
-/// Alerts, answers to key updates and the like go with the payload.
-const AMONG: usize = 4 * 1024;
-
-/// One for a thread: sockets keep only what is not whole.
-struct Scratch {
-    incoming: Box<[u8]>,
-    outgoing: Box<[u8]>,
-}
-
 thread_local! {
-    static SCRATCH: RefCell<Scratch> = RefCell::new(Scratch {
-        incoming: vec![0; PARTIAL + MOST].into(),
-        outgoing: vec![0; SEALED + AMONG].into(),
-    });
+    /// One for a thread: sockets keep only what is not whole.
+    static INCOMING: RefCell<Box<[u8]>> = RefCell::new(vec![0; PARTIAL + MOST].into());
 }
 
 enum Side {
@@ -97,21 +82,7 @@ impl<'a> Room<'a> {
     }
 }
 
-/// What is to be encrypted.
-#[derive(Clone, Copy)]
-pub enum Plain<'a> {
-    Payload(&'a [u8]),
-    /// close_notify.
-    End,
-}
-
-struct Sealing<'a> {
-    plain: Plain<'a>,
-    into: &'a mut [u8],
-    written: Option<usize>,
-}
-
-enum Step {
+pub(super) enum Step {
     Again,
     /// Nothing is left to do with what there is.
     Idle,
@@ -119,7 +90,7 @@ enum Step {
 
 pub struct Secure {
     side: Side,
-    partial: Vec<u8>,
+    pub(super) partial: Vec<u8>,
     payload: Queue,
     /// Ciphertext that waits for the kernel, and the payload in it.
     pub sealed: Queue,
@@ -127,6 +98,8 @@ pub struct Secure {
     received_end: bool,
     pub sent_end: bool,
     pub fault: Option<Fault>,
+    /// The listener's greeting was sent.
+    pub greeted: bool,
     /// What the client asked for, on a server.
     server_name: Option<Box<str>>,
 }
@@ -142,6 +115,7 @@ impl Secure {
             received_end: false,
             sent_end: false,
             fault: None,
+            greeted: false,
             server_name: None,
         }
     }
@@ -205,11 +179,11 @@ impl Secure {
         if self.fault.is_some() {
             return Err(self.error());
         }
-        SCRATCH.with_borrow_mut(|scratch| {
+        INCOMING.with_borrow_mut(|scratch| {
             let held = self.partial.len();
             let left = room.left();
             let most = (left + left.div_ceil(RECORD) * OVERHEAD).clamp(LEAST, MOST);
-            let incoming = &mut scratch.incoming[..held + most];
+            let incoming = &mut scratch[..held + most];
             incoming[..held].copy_from_slice(&self.partial);
             let count = read(&mut incoming[held..])?;
             if count == 0 {
@@ -278,7 +252,7 @@ impl Secure {
         }
     }
 
-    fn step(
+    pub(super) fn step(
         &mut self,
         incoming: &mut [u8],
         used: &mut usize,
@@ -322,60 +296,6 @@ impl Secure {
         };
         *used += discard;
         step
-    }
-
-    /// Encrypts at most `CHUNK` bytes and has `give` take the ciphertext; what it does not take waits.
-    pub fn seal(
-        &mut self,
-        plain: Plain<'_>,
-        give: impl FnOnce(&[u8]) -> io::Result<usize>,
-    ) -> io::Result<()> {
-        if self.fault.is_some() {
-            return Err(self.error());
-        }
-        SCRATCH.with_borrow_mut(|scratch| {
-            let mut sealing = Sealing {
-                plain,
-                into: &mut scratch.outgoing,
-                written: None,
-            };
-            let mut partial = std::mem::take(&mut self.partial);
-            let done = catch_unwind(AssertUnwindSafe(|| {
-                let mut used = 0;
-                let mut nowhere = Room::new(&mut []);
-                while let Step::Again =
-                    self.step(&mut partial, &mut used, &mut nowhere, Some(&mut sealing))?
-                {
-                }
-                Ok(used)
-            }));
-            let used = match done {
-                Ok(Ok(used)) => used,
-                Ok(Err(error)) => return Err(self.failed(Fault::Tls(error))),
-                Err(_) => return Err(self.failed(Fault::Defect)),
-            };
-            partial.drain(..used.min(partial.len()));
-            self.partial = partial;
-            let Some(written) = sealing.written else {
-                return Err(self.failed(Fault::Tls(Error::HandshakeNotComplete)));
-            };
-            let ciphertext = &scratch.outgoing[..written];
-            // Messages of the layer itself go first.
-            let taken = if self.sealed.is_empty() {
-                give(ciphertext)?
-            } else {
-                0
-            };
-            if taken < written {
-                self.sealed.push(&ciphertext[taken..]);
-            }
-            Ok(())
-        })
-    }
-
-    fn failed(&mut self, fault: Fault) -> io::Error {
-        self.fault = Some(fault);
-        self.error()
     }
 
     /// The fault as the socket's end has it.
@@ -433,16 +353,4 @@ fn advance<Data>(
         Ok(_) => Err(Error::General("a state that nobody asked for".to_owned())),
     };
     (discard, step)
-}
-
-fn encrypt<Data>(
-    mut traffic: WriteTraffic<'_, Data>,
-    sealing: &mut Sealing<'_>,
-) -> Result<(), Error> {
-    let written = match sealing.plain {
-        Plain::Payload(bytes) => traffic.encrypt(bytes, sealing.into),
-        Plain::End => traffic.queue_close_notify(sealing.into),
-    };
-    sealing.written = Some(written.map_err(|_| Error::EncryptError)?);
-    Ok(())
 }

@@ -8,7 +8,8 @@ use rustls::pki_types::ServerName;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use crate::tcp::secure::{CHUNK, Fault, Plain, Room, Secure};
+use crate::tcp::sealing::{CHUNK, Greeting, Plain};
+use crate::tcp::secure::{Fault, Room, Secure};
 use crate::tls;
 
 fn pair() -> (Secure, Secure) {
@@ -175,4 +176,37 @@ fn a_panic_ends_one_connection() {
     let (mut other, mut client) = pair();
     shake(&mut client, &mut other, 16 * 1024);
     assert!(!other.is_handshaking());
+}
+
+#[test]
+fn a_greeting_is_there_before_the_client_has_finished() {
+    let greeting = Greeting {
+        protocol: b"h2"[..].into(),
+        bytes: b"welcome"[..].into(),
+    };
+    for piece in [1, 7, 16 * 1024] {
+        let (mut server, mut client) = pair();
+        server.greet(&greeting).expect("too early is no fault");
+        assert!(!server.greeted);
+        carry(&mut client, &mut server, piece);
+        server.greet(&greeting).expect("greeted");
+        assert!(server.greeted && server.is_handshaking());
+        server.greet(&greeting).expect("once");
+        assert_eq!(carry(&mut server, &mut client, piece).len(), 7);
+        assert!(!client.is_handshaking());
+        carry(&mut client, &mut server, piece);
+        assert!(!server.is_handshaking() && server.fault.is_none());
+        server
+            .seal(Plain::Payload(b", client"), keep)
+            .expect("sealed");
+        assert_eq!(carry(&mut server, &mut client, piece).len(), 8);
+        let (mut other, mut client) = pair();
+        carry(&mut client, &mut other, piece);
+        let strange = Greeting {
+            protocol: b"h3"[..].into(),
+            bytes: b"welcome"[..].into(),
+        };
+        other.greet(&strange).expect("nothing to do");
+        assert!(!other.greeted && other.fault.is_none());
+    }
 }

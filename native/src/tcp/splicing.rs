@@ -6,7 +6,7 @@ use crate::seam::completion::{Completions, Kind};
 use crate::splice::side::Side;
 use crate::tcp::opening;
 use crate::tcp::output::DIRECT;
-use crate::tcp::secure::CHUNK;
+use crate::tcp::sealing::CHUNK;
 use crate::tcp::socket::{Sending, TcpSocket};
 
 impl TcpSocket {

@@ -39,6 +39,8 @@ pub fn tcp_server_config(
     let mut config = configure(options, OVER_TCP, Arc::new(named))?;
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.send_tls13_tickets = 0;
+    // For what a listener greets with; nothing else is sent before a handshake is over.
+    config.send_half_rtt_data = true;
     Ok((Arc::new(config), resolver))
 }
 

@@ -5,7 +5,10 @@ import type { ByteCarrier, ByteCarrierHandler } from './frames/byte-carrier.js';
 import { createFrameSession } from './frames/frame-session.js';
 
 /** What an HTTP/2 connection runs on. */
-export type SessionCarrier = ByteCarrier & Pick<TcpSocket, 'http2'>;
+export interface SessionCarrier extends ByteCarrier, Pick<TcpSocket, 'http2'> {
+  /** What the server says first was sent with the handshake. */
+  readonly greeted?: boolean;
+}
 
 /** Once the engine has a socket as a session, nothing more of it is told here. */
 const untold: ByteCarrierHandler = {
@@ -25,6 +28,8 @@ export function openSession(
   handler: Http2SessionHandler,
   room: SharedRoom,
 ): { readonly session: Http2Session; readonly carrierHandler: ByteCarrierHandler } {
-  if (!carrier.http2) return createFrameSession(carrier, options, handler, room);
-  return { session: carrier.http2(options, handler), carrierHandler: untold };
+  const { greeted = false } = carrier;
+  const all = { ...options, greeted };
+  if (!carrier.http2) return createFrameSession(carrier, all, handler, room);
+  return { session: carrier.http2(all, handler), carrierHandler: untold };
 }

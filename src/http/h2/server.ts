@@ -3,6 +3,8 @@ import { h2ErrorCodes } from '../../protocol/h2-error.js';
 import { h2SettingIds } from '../../protocol/h2-frame.js';
 import type { FieldSection } from '../../protocol/hpack/decoder.js';
 import type { EngineThread } from '../../quic/engine-thread.js';
+import type { Http2Settings } from '../../quic/http2-session.js';
+import type { SecureGreeting } from '../../quic/secure-socket.js';
 import type { SharedRoom } from '../../quic/write-gauge.js';
 import type { HttpAccept, HttpServerConnection } from '../connection.js';
 import { createRateLimit } from '../rate-limit.js';
@@ -10,6 +12,7 @@ import { ServerFace } from '../tcp/server-face.js';
 import type { SocketIdentity } from '../tcp/socket-identity.js';
 import { createH2Connection, type H2Side } from './connection.js';
 import type { ByteCarrierHandler } from './frames/byte-carrier.js';
+import { openingBytes } from './frames/opening.js';
 import { type H2Limits, settingsOf } from './limits.js';
 import { readRequest, requestLength, unlessMalformed } from './messages.js';
 import type { SessionCarrier } from './open-session.js';
@@ -39,6 +42,24 @@ const closeCodes: Record<Parameters<HttpServerConnection['close']>[0], number> =
   'excessive-load': ENHANCE_YOUR_CALM,
   'internal-error': INTERNAL_ERROR,
 };
+
+/** RFC 8441 section 3. */
+const serverSettings = (limits: H2Limits): Http2Settings => ({
+  ...settingsOf(limits),
+  [h2SettingIds.ENABLE_CONNECT_PROTOCOL]: 1,
+});
+
+/**
+ * The `greeting` of a listener for `startH2Server` with the same limits: SETTINGS reach the client with the
+ * handshake, and its first request leaves one round trip earlier.
+ */
+export function h2Greeting(limits: H2Limits): SecureGreeting {
+  const bytes = openingBytes({
+    settings: serverSettings(limits),
+    connectionWindow: limits.connectionWindow,
+  });
+  return { protocol: 'h2', bytes };
+}
 
 /**
  * Serves HTTP/2 (RFC 9113) on a socket whose handshake chose `h2`, and from which nothing was read yet. All that the
@@ -115,8 +136,7 @@ export function startH2Server(
       clock,
       limits,
       room: options.room,
-      // RFC 8441 section 3.
-      settings: { ...settingsOf(limits), [h2SettingIds.ENABLE_CONNECT_PROTOCOL]: 1 },
+      settings: serverSettings(limits),
     },
     side,
   );

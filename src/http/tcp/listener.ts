@@ -2,7 +2,7 @@ import type { Clock } from '../../clock/clock.js';
 import type { SocketAddress } from '../../quic/address.js';
 import { QuicConfigurationError } from '../../quic/engine.js';
 import type { EngineThread } from '../../quic/engine-thread.js';
-import type { SecureListener, SecureSocket } from '../../quic/secure-socket.js';
+import type { SecureGreeting, SecureListener, SecureSocket } from '../../quic/secure-socket.js';
 import { TcpOpenError, type TcpSocketHandler } from '../../quic/tcp-socket.js';
 import type { CertificateAndKey, ServerTls } from '../../quic/tls.js';
 import { createSharedRoom } from '../../quic/write-gauge.js';
@@ -10,7 +10,7 @@ import { Line } from '../../tables/line.js';
 import type { HttpAccept, HttpServerConnection } from '../connection.js';
 import { createH1Server } from '../h1/server-connection.js';
 import { type H2Limits, serverLimits } from '../h2/limits.js';
-import { type H2ServerIdentity, startH2Server } from '../h2/server.js';
+import { type H2ServerIdentity, h2Greeting, startH2Server } from '../h2/server.js';
 
 /** Sizes in bytes, times in milliseconds. */
 export interface TcpListenOptions {
@@ -62,8 +62,9 @@ interface Served {
 /** HTTP/2 and HTTP/1.1 over TLS on one TCP port. Rejects with `QuicConfigurationError`. */
 export async function listenTcp(options: TcpListenOptions, accept: HttpAccept): Promise<TcpListener> {
   const connections = new Line<HttpServerConnection>();
-  const serve = createServe(options, accept);
-  const listener = await listenSecure(options, (socket) => {
+  const limits: H2Limits = { ...serverLimits, ...options.h2 };
+  const serve = createServe(options, limits, accept);
+  const listener = await listenSecure(options, h2Greeting(limits), (socket) => {
     const { connection, socketHandler } = serve(socket);
     const place = connections.join(connection);
     connection.closed.then(() => connections.leave(place));
@@ -82,8 +83,11 @@ export async function listenTcp(options: TcpListenOptions, accept: HttpAccept): 
 }
 
 /** What is served by which version, as the handshake chose. */
-function createServe(options: TcpListenOptions, accept: HttpAccept): (socket: SecureSocket) => Served {
-  const limits: H2Limits = { ...serverLimits, ...options.h2 };
+function createServe(
+  options: TcpListenOptions,
+  limits: H2Limits,
+  accept: HttpAccept,
+): (socket: SecureSocket) => Served {
   const common = {
     clock: options.clock,
     requestHeadTimeout: options.requestHeadTimeout ?? 20_000,
@@ -112,6 +116,7 @@ function createServe(options: TcpListenOptions, accept: HttpAccept): (socket: Se
 
 async function listenSecure(
   options: TcpListenOptions,
+  greeting: SecureGreeting,
   accept: (socket: SecureSocket) => TcpSocketHandler,
 ): Promise<SecureListener> {
   const { local, dualStack, tls, handshakeTimeout, maxHandshakes, maxHandshakesPerAddress, maxConnections } =
@@ -121,6 +126,7 @@ async function listenSecure(
       {
         local,
         tls,
+        greeting,
         ...(dualStack === undefined ? {} : { dualStack }),
         ...(handshakeTimeout === undefined ? {} : { handshakeTimeout }),
         ...(maxHandshakes === undefined ? {} : { maxHandshakes }),

@@ -84,6 +84,8 @@ export interface NativeSecureListenSettings {
   readonly maxHandshakes: number;
   readonly maxHandshakesPerAddress: number;
   readonly maxConnections: number;
+  readonly greetingProtocol?: string;
+  readonly greeting?: Buffer;
 }
 
 export interface NativeTcpStatistics extends TcpSocketStatistics {

@@ -10,6 +10,7 @@ export interface SettledTls {
   readonly alpn: string | undefined;
   readonly serverName: string | undefined;
   readonly peerCertificates: readonly Uint8Array[];
+  readonly greeted: boolean;
 }
 
 export function readSettledTls(reader: RecordReader): SettledTls {
@@ -22,6 +23,7 @@ export function readSettledTls(reader: RecordReader): SettledTls {
     alpn: optional(),
     serverName: optional(),
     peerCertificates: Array.from({ length: reader.word() }, () => reader.bytes()),
+    greeted: reader.word() !== 0,
   };
 }
 
@@ -30,6 +32,7 @@ export class NativeSecureSocket extends NativeTcpSocket implements SecureSocket 
   alpn: string | undefined;
   serverName: string | undefined;
   peerCertificates: readonly Uint8Array[] = [];
+  greeted = false;
   readonly thread?: EngineThread;
 
   constructor(context: EngineContext, index: number, settle?: Settle) {
@@ -45,5 +48,6 @@ export class NativeSecureSocket extends NativeTcpSocket implements SecureSocket 
     this.alpn = tls.alpn;
     this.serverName = tls.serverName;
     this.peerCertificates = tls.peerCertificates;
+    this.greeted = tls.greeted;
   }
 }

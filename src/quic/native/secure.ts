@@ -96,7 +96,7 @@ export async function listenSecure(
   place: TcpGroupPlace,
 ): Promise<SecureListener> {
   if (!context.open) throw new TcpOpenError('other', 'ECANCELED');
-  const { tls } = options;
+  const { tls, greeting } = options;
   const index = freeTcpNumber(context);
   context.submission.flush();
   configure(() =>
@@ -110,6 +110,7 @@ export async function listenSecure(
         ...(tls.keyLogFile !== undefined && { keyLogFile: tls.keyLogFile }),
         handshakeTimeout: options.handshakeTimeout ?? defaults.handshakeTimeout,
         ...secureLimits(options),
+        ...(greeting && { greetingProtocol: greeting.protocol, greeting: Buffer.from(greeting.bytes) }),
       },
       place.group,
       place.index,

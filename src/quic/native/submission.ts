@@ -48,6 +48,7 @@ export interface Submission {
   http2Start(
     socket: number,
     client: boolean,
+    greeted: boolean,
     connectionWindow: number,
     blockSize: number,
     settings: Uint8Array,
@@ -257,13 +258,14 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
       copy(head, 0, head.length, target);
       copy(body, start, end, target + head.length);
     },
-    http2Start(socket, client, connectionWindow, blockSize, settings) {
-      const at = begin(operation.http2Start, socket, 24 + settings.length);
+    http2Start(socket, client, greeted, connectionWindow, blockSize, settings) {
+      const at = begin(operation.http2Start, socket, 28 + settings.length);
       words[at + 2] = client ? 1 : 0;
-      words[at + 3] = connectionWindow;
-      words[at + 4] = blockSize;
-      words[at + 5] = settings.length;
-      copy(settings, 0, settings.length, (at + 6) * 4);
+      words[at + 3] = greeted ? 1 : 0;
+      words[at + 4] = connectionWindow;
+      words[at + 5] = blockSize;
+      words[at + 6] = settings.length;
+      copy(settings, 0, settings.length, (at + 7) * 4);
     },
     http2Headers(socket, stream, endStream, block) {
       const at = begin(operation.http2Headers, socket, 20 + block.length);

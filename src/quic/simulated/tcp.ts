@@ -34,11 +34,11 @@ export interface SimulatedTcpListener {
   take(client: TcpEndpoint, settled: SettledTls | undefined): void;
 }
 
-type Settled = TcpSocket & SettledTls;
+type Settled = TcpSocket & SettledTls & { readonly greeted: boolean };
 
 const defaults = { connectTimeout: 10_000, keepAlive: 60_000 };
 
-const noTls: SettledTls = { alpn: undefined, serverName: undefined, peerCertificates: [] };
+const noTls = { alpn: undefined, serverName: undefined, peerCertificates: [], greeted: false };
 
 /** What a client of TLS meets where there is none. */
 const noAnswer: SecureConnectFailure = {
@@ -52,7 +52,7 @@ const refuse: TcpAccept = (socket) => {
   return { data() {}, end() {}, drain() {}, closed() {} };
 };
 
-const secured = (end: TcpEndpoint, settled: SettledTls): Settled =>
+const secured = (end: TcpEndpoint, settled: SettledTls & { readonly greeted: boolean }): Settled =>
   Object.assign(end.socket, settled, { hangUp: end.hangUp });
 
 /** TCP of one host, over the network's reliable frames. */
@@ -136,6 +136,10 @@ export function createSimulatedTcpSockets(
     accept: SecureAccept,
   ): Promise<SecureListener> => {
     const { keepAlive = defaults.keepAlive, maxConnections = 65_536, tls } = options;
+    const greeting = options.greeting && {
+      ...options.greeting,
+      bytes: Uint8Array.from(options.greeting.bytes),
+    };
     if (tls.certificates.length === 0) throw new QuicConfigurationError('no certificate');
     let connections = 0;
     let refused = 0;
@@ -151,7 +155,12 @@ export function createSimulatedTcpSockets(
         // Who speaks no TLS gets no further either.
         if (full || !settled) takeConnection(client, local, keepAlive, refuse, gone);
         else {
-          takeConnection(client, local, keepAlive, (_socket, end) => accept(secured(end, settled)), gone);
+          const greeted = greeting !== undefined && greeting.protocol === settled.alpn;
+          const take: Parameters<typeof takeConnection>[3] = (socket, end) => {
+            if (greeted) socket.write(greeting.bytes, 0, greeting.bytes.length);
+            return accept(secured(end, { ...settled, greeted }));
+          };
+          takeConnection(client, local, keepAlive, take, gone);
         }
       },
     }));
@@ -242,7 +251,7 @@ export function createSimulatedTcpSockets(
           if (listener) listener.take(end, theirs);
           else answer(() => end.arrivedReset());
         });
-        resolve(mine ? secured(end, mine) : Object.assign(end.socket, noTls));
+        resolve(mine ? secured(end, { ...mine, greeted: false }) : Object.assign(end.socket, noTls));
       };
       link.sendReliable(host.address, remote.address, lane, () => {
         const server = network.hosts.get(remote.address);

@@ -66,6 +66,7 @@ fn the_connection_has_a_window_of_its_own() {
     let settings = [(4, 1 << 20)];
     let mut session = Session::new(Options {
         client: false,
+        greeted: false,
         settings: settings.to_vec(),
         connection_window: 65_535,
         block_size: 1000,

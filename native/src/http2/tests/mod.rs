@@ -174,6 +174,7 @@ fn hex(text: &str) -> Vec<u8> {
 fn session(client: bool, settings: &[(u16, u32)]) -> Session {
     Session::new(Options {
         client,
+        greeted: false,
         settings: settings.to_vec(),
         connection_window: 1 << 20,
         block_size: 20_000,

@@ -4,6 +4,7 @@ import type { Http2Options, Http2Session, Http2SessionHandler } from '../../../q
 import { createSharedRoom, type SharedRoom } from '../../../quic/write-gauge.js';
 import type { ByteCarrier, ByteCarrierHandler } from './byte-carrier.js';
 import { createFrameStreams } from './frame-streams.js';
+import { writeOpening } from './opening.js';
 import { createReceiver } from './receiver.js';
 import { createSender } from './sender.js';
 
@@ -162,12 +163,9 @@ export function createFrameSession(
 
   // RFC 9113 section 3.4.
   if (options.role === 'client') sender.put(h2Preface, 0, h2Preface.length);
-  session.settings(options.settings);
-  const wider = options.connectionWindow - H2_WINDOW;
-  if (wider > 0) {
-    receiver.widened(wider);
-    frames.windowUpdate(0, wider);
-  }
+  receiver.settings(options.settings);
+  receiver.widened(Math.max(0, options.connectionWindow - H2_WINDOW));
+  if (!options.greeted) writeOpening(frames, options);
   carrier.grant(READ_AHEAD);
   return { session, carrierHandler };
 }
