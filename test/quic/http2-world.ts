@@ -261,7 +261,7 @@ export async function rawPair(
   const dialling = world.client.connect({ remote: listener.localAddress }, raw, never);
   const socket = await settled(world, dialling);
   raw.attach(socket);
-  await until(world, () => raw.frames().length > 0 || options.greeted === true);
+  await until(world, () => (options.greeted ? peer.session !== undefined : raw.frames().length > 0));
   listener.close();
   return { raw, peer };
 }
