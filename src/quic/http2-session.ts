@@ -17,6 +17,11 @@ export interface Http2Options {
    * also what is held against the peer.
    */
   readonly settings: Http2Settings;
+  /**
+   * Receive window of a stream once a quarter of INITIAL_WINDOW_SIZE was consumed, bytes; that by default. What comes
+   * on a stream before somebody wants it takes no more memory than the first one.
+   */
+  readonly streamWindow?: number;
   /** Receive window of the connection, bytes; 65,535 is the least. */
   readonly connectionWindow: number;
   /** Longest encoded header block that is taken, bytes; beyond it the connection fails with ENHANCE_YOUR_CALM. */

@@ -77,6 +77,38 @@ export function http2SessionConformance(name: string, makeWorld: () => TcpWorld,
       await wait(() => peer.over !== undefined);
     });
 
+    test('the window of a stream is wide once a quarter of it was wanted', limit, async () => {
+      const { raw, peer } = await rawPair(
+        world,
+        attach,
+        'server',
+        { settings: { 4: 1_000 }, streamWindow: 5_000 },
+        new Http2Peer(0),
+      );
+      raw.put(preface, frame(4, 0, 0), frame(4, 1, 0), frame(1, 4, 1, 'one'), frame(1, 4, 3, 'two'));
+      raw.put(frame(0, 0, 1, Buffer.alloc(1_000)), frame(0, 0, 3, Buffer.alloc(1_000)));
+      await wait(() => peer.has('headers 3 two'));
+      const grown = (): number[] =>
+        raw
+          .frames()
+          .filter(({ type, stream }) => type === 8 && stream > 0)
+          .map(({ payload }) => payload.readUInt32BE(0));
+      peer.session.grant(1, 249);
+      await wait(() => peer.received(1) === 249);
+      await world.settle();
+      assert.deepEqual(grown(), []);
+      peer.session.grant(1, 10_000);
+      await wait(() => grown().length === 1);
+      assert.deepEqual(grown(), [5_000]);
+      for (let count = 0; count < 5; count++) raw.put(frame(0, 0, 1, Buffer.alloc(1_000)));
+      await wait(() => grown().length === 2);
+      assert.deepEqual(grown(), [5_000, 3_000]);
+      raw.put(frame(0, 0, 3, 'x'));
+      await wait(() => peer.has(`failed ${codes.flowControlError}`));
+      raw.socket.reset();
+      await wait(() => peer.over !== undefined);
+    });
+
     test('bytes within the credit, and the end behind the last of them', limit, async () => {
       const { client, server } = await http2Pair(world, attach, undefined, new Http2Peer(0));
       client.open(1, 'x');

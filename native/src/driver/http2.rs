@@ -80,6 +80,7 @@ impl Driver {
             client: start.client,
             greeted: start.greeted,
             settings: pairs_of(start.settings),
+            stream_window: start.stream_window,
             connection_window: start.connection_window,
             block_size: start.block_size as usize,
         });

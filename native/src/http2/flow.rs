@@ -11,6 +11,8 @@ pub struct Inflow {
     window: i64,
     /// Consumed and not given back yet.
     consumed: u32,
+    /// By so much the window grows besides, once a quarter of it was consumed.
+    kept_back: u32,
 }
 
 impl Inflow {
@@ -18,6 +20,15 @@ impl Inflow {
         Self {
             window: i64::from(window),
             consumed: 0,
+            kept_back: 0,
+        }
+    }
+
+    /// One that is `most` wide once it is known that somebody wants what comes.
+    pub fn narrow(window: u32, most: u32) -> Self {
+        Self {
+            kept_back: most.saturating_sub(window),
+            ..Self::new(window)
         }
     }
 
@@ -32,10 +43,14 @@ impl Inflow {
     /// what it is at most.
     pub fn consume(&mut self, bytes: usize, most: u32) -> Option<u32> {
         self.consumed += bytes as u32;
-        if self.consumed == 0 || self.consumed < most / 2 {
+        let enough = match self.kept_back {
+            0 => most / 2,
+            kept_back => most.saturating_sub(kept_back) / 4,
+        };
+        if self.consumed == 0 || self.consumed < enough {
             return None;
         }
-        let grown = std::mem::take(&mut self.consumed);
+        let grown = std::mem::take(&mut self.consumed) + std::mem::take(&mut self.kept_back);
         self.window += i64::from(grown);
         Some(grown)
     }

@@ -6,7 +6,7 @@ use crate::http2::outlet::Outlet;
 use crate::http2::parser::Step;
 use crate::http2::session::{OpenBlock, Session};
 use crate::http2::settings;
-use crate::http2::stream::{Receiving, Stream};
+use crate::http2::stream::Receiving;
 
 /// Most frames of one header block.
 const BLOCK_FRAMES: u32 = 128;
@@ -229,7 +229,7 @@ impl Session {
         let opened = self.is_peers(id) && self.is_idle(id);
         if opened {
             self.last_peer = id;
-            let stream = Stream::new(self.local.initial_window);
+            let stream = self.new_stream();
             self.streams.insert(id, Box::new(stream));
         }
         out.headers(id, block, end, opened);

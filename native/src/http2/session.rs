@@ -22,6 +22,8 @@ pub struct Options {
     /// The settings and the window were sent already.
     pub greeted: bool,
     pub settings: Pairs,
+    /// Of a stream from which something was consumed; at least INITIAL_WINDOW_SIZE.
+    pub stream_window: u32,
     pub connection_window: u32,
     /// Longest header block that is taken.
     pub block_size: usize,
@@ -59,6 +61,8 @@ pub struct Session {
     pub(super) tolerance: i64,
     pub(super) inflow: Inflow,
     pub(super) connection_window: u32,
+    /// By so much the windows of streams grow once they are wanted.
+    pub(super) kept_back: u32,
     pub(super) peer: Limits,
     pub(super) outflow: i64,
     /// The peer's INITIAL_WINDOW_SIZE has changed, and the streams were not looked at.
@@ -104,6 +108,7 @@ impl Session {
             tolerance: (i64::from(INITIAL) - i64::from(local.initial_window)).max(0),
             inflow: Inflow::new(connection_window),
             connection_window,
+            kept_back: options.stream_window.saturating_sub(local.initial_window),
             peer: Limits::default(),
             outflow: i64::from(INITIAL),
             windows_changed: false,
@@ -239,10 +244,18 @@ impl Session {
         let bytes = bytes.min(stream.held);
         stream.held -= bytes;
         if stream.receiving == Receiving::Open
-            && let Some(grown) = stream.inflow.consume(bytes, self.local.initial_window)
+            && let Some(grown) = stream.inflow.consume(
+                bytes,
+                self.local.initial_window.saturating_add(self.kept_back),
+            )
         {
             self.push_window_update(id, grown);
         }
+    }
+
+    pub(super) fn new_stream(&self) -> Stream {
+        let first = self.local.initial_window;
+        Stream::new(Inflow::narrow(first, first.saturating_add(self.kept_back)))
     }
 
     /// Lets go of a stream of which nothing more will be told.

@@ -82,7 +82,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    pub fn new(window: u32) -> Self {
+    pub fn new(inflow: Inflow) -> Self {
         Self {
             sending: Sending::Open,
             queue: Queue::default(),
@@ -93,7 +93,7 @@ impl Stream {
             untold: Untold::default(),
             listed_space: false,
             receiving: Receiving::Open,
-            inflow: Inflow::new(window),
+            inflow,
             held: 0,
             credit: 0,
             delivered: 0,

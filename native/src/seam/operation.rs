@@ -186,6 +186,7 @@ pub struct Http2Start<'a> {
     pub client: bool,
     /// The settings and the window were sent already.
     pub greeted: bool,
+    pub stream_window: u32,
     pub connection_window: u32,
     pub block_size: u32,
     /// Ids and values, a word each.

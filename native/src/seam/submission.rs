@@ -187,6 +187,7 @@ fn http2<'a>(kind: u32, socket: u32, words: &mut Words<'a>) -> Operation<'a> {
             socket,
             client: words.word() != 0,
             greeted: words.word() != 0,
+            stream_window: words.word(),
             connection_window: words.word(),
             block_size: words.word(),
             settings: words.bytes(),

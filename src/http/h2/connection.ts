@@ -199,6 +199,7 @@ export function createH2Connection(
     {
       role,
       settings: options.settings,
+      streamWindow: limits.streamWindow,
       connectionWindow: limits.connectionWindow,
       headerBlockSize: headerBlockSize(limits),
     },

@@ -8,6 +8,8 @@ export interface H2Limits {
   readonly maxStreams: number;
   /** Receive window of a stream: the most that one stalled stream holds in memory. */
   readonly streamWindow: number;
+  /** The same until a quarter of this was wanted of the stream. */
+  readonly firstWindow: number;
   /** Receive window of the connection, wide, because a stalled stream gives its share back at once. */
   readonly connectionWindow: number;
   /**
@@ -29,6 +31,7 @@ const resets: RateLimit = { burst: 4_000, perSecond: 200 };
 export const serverLimits: H2Limits = {
   maxStreams: 1_024,
   streamWindow: 256 * 1024,
+  firstWindow: 64 * 1024,
   connectionWindow: 64 * 1024 * 1024,
   frameSize: 32 * 1024,
   fieldSectionSize: 32 * 1024,
@@ -38,6 +41,7 @@ export const serverLimits: H2Limits = {
 export const clientLimits: H2Limits = {
   maxStreams: 1_024,
   streamWindow: 1024 * 1024,
+  firstWindow: 1024 * 1024,
   connectionWindow: 64 * 1024 * 1024,
   // Downloads by one stream were slower with longer ones.
   frameSize: H2_FRAME_SIZE,
@@ -49,7 +53,7 @@ export const clientLimits: H2Limits = {
 export function settingsOf(limits: H2Limits): Http2Settings {
   return {
     [h2SettingIds.MAX_CONCURRENT_STREAMS]: limits.maxStreams,
-    [h2SettingIds.INITIAL_WINDOW_SIZE]: limits.streamWindow,
+    [h2SettingIds.INITIAL_WINDOW_SIZE]: Math.min(limits.firstWindow, limits.streamWindow),
     [h2SettingIds.MAX_FRAME_SIZE]: limits.frameSize,
     [h2SettingIds.MAX_HEADER_LIST_SIZE]: limits.fieldSectionSize,
   };

@@ -42,12 +42,13 @@ export class NativeHttp2Session implements Http2Session {
     options: Http2Options,
     private readonly handler: Http2SessionHandler,
   ) {
-    const { role, greeted = false, settings, connectionWindow, headerBlockSize } = options;
+    const { role, greeted = false, settings, streamWindow = 0, connectionWindow, headerBlockSize } = options;
     this.#client = role === 'client';
     context.submission.http2Start(
       socket.index,
       this.#client,
       greeted,
+      streamWindow,
       connectionWindow,
       Math.min(headerBlockSize, longestBlock),
       wordsOf(settings),

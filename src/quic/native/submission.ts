@@ -49,6 +49,7 @@ export interface Submission {
     socket: number,
     client: boolean,
     greeted: boolean,
+    streamWindow: number,
     connectionWindow: number,
     blockSize: number,
     settings: Uint8Array,
@@ -258,14 +259,15 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
       copy(head, 0, head.length, target);
       copy(body, start, end, target + head.length);
     },
-    http2Start(socket, client, greeted, connectionWindow, blockSize, settings) {
-      const at = begin(operation.http2Start, socket, 28 + settings.length);
+    http2Start(socket, client, greeted, streamWindow, connectionWindow, blockSize, settings) {
+      const at = begin(operation.http2Start, socket, 32 + settings.length);
       words[at + 2] = client ? 1 : 0;
       words[at + 3] = greeted ? 1 : 0;
-      words[at + 4] = connectionWindow;
-      words[at + 5] = blockSize;
-      words[at + 6] = settings.length;
-      copy(settings, 0, settings.length, (at + 7) * 4);
+      words[at + 4] = streamWindow;
+      words[at + 5] = connectionWindow;
+      words[at + 6] = blockSize;
+      words[at + 7] = settings.length;
+      copy(settings, 0, settings.length, (at + 8) * 4);
     },
     http2Headers(socket, stream, endStream, block) {
       const at = begin(operation.http2Headers, socket, 20 + block.length);

@@ -38,6 +38,31 @@ fn half_a_window_is_given_back_at_a_time() {
 }
 
 #[test]
+fn a_window_is_wide_once_a_quarter_of_it_was_consumed() {
+    let (mut session, mut heard, mut sent) = server_with(&[(4, 1000)], 5000);
+    for id in [1, 3] {
+        open(&mut session, &mut heard, id);
+        session.receive(&frame(0, 0, id, &[7; 1000]), &mut heard);
+    }
+    session.grant(1, 249, &mut heard);
+    pump(&mut session, &mut sent);
+    assert!(sent.frames().is_empty());
+    session.grant(1, 10_000, &mut heard);
+    // 1,000 that were consumed, and 4,000 more.
+    pump(&mut session, &mut sent);
+    assert_eq!(sent.frames(), ["WINDOW_UPDATE 1 0 00001388"]);
+    for _ in 0..5 {
+        session.receive(&frame(0, 0, 1, &[7; 1000]), &mut heard);
+    }
+    pump(&mut session, &mut sent);
+    assert_eq!(sent.frames(), ["WINDOW_UPDATE 1 0 00000bb8"]);
+    heard.take();
+    // Nobody wants what comes on the other.
+    session.receive(&frame(0, 0, 3, &[7; 1]), &mut heard);
+    assert_eq!(heard.take(), ["failed 3"]);
+}
+
+#[test]
 fn padding_is_given_back_by_itself() {
     let (mut session, mut heard, mut sent) = server(&[(4, 400)]);
     open(&mut session, &mut heard, 1);
@@ -68,6 +93,7 @@ fn the_connection_has_a_window_of_its_own() {
         client: false,
         greeted: false,
         settings: settings.to_vec(),
+        stream_window: 0,
         connection_window: 65_535,
         block_size: 1000,
     });

@@ -172,10 +172,15 @@ fn hex(text: &str) -> Vec<u8> {
 }
 
 fn session(client: bool, settings: &[(u16, u32)]) -> Session {
+    session_with(client, settings, 0)
+}
+
+fn session_with(client: bool, settings: &[(u16, u32)], stream_window: u32) -> Session {
     Session::new(Options {
         client,
         greeted: false,
         settings: settings.to_vec(),
+        stream_window,
         connection_window: 1 << 20,
         block_size: 20_000,
     })
@@ -183,7 +188,12 @@ fn session(client: bool, settings: &[(u16, u32)]) -> Session {
 
 /// A server whose client has sent its preface and SETTINGS, and acknowledged those of the server.
 fn server(settings: &[(u16, u32)]) -> (Session, Heard, Sent) {
-    let mut session = session(false, settings);
+    server_with(settings, 0)
+}
+
+/// The same with streams whose windows grow to this.
+fn server_with(settings: &[(u16, u32)], stream_window: u32) -> (Session, Heard, Sent) {
+    let mut session = session_with(false, settings, stream_window);
     let mut heard = Heard::default();
     let mut sent = Sent::default();
     session.receive(PREFACE, &mut heard);

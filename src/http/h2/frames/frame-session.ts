@@ -111,7 +111,9 @@ export function createFrameSession(
       const opens = streams.isOwn(id) && streams.isIdle(id);
       const stream =
         streams.get(id) ??
-        (opens ? streams.add(id, sender.initialWindow, receiver.initialWindow) : undefined);
+        (opens
+          ? streams.add(id, sender.initialWindow, receiver.initialWindow, receiver.keptBack)
+          : undefined);
       if (stream) sender.headers(stream, block, endStream);
     },
     write(id, bytes, start, end) {

@@ -32,7 +32,7 @@ export interface FrameStreams {
   get(id: number): FrameStream | undefined;
   all(): Iterable<FrameStream>;
   /** A new one; with the windows that it begins with. */
-  add(id: number, outWindow: number, inWindow: number): FrameStream;
+  add(id: number, outWindow: number, inWindow: number, keptBack: number): FrameStream;
   /** This side opens the stream only to reset it. */
   skip(id: number): void;
   cutOff(stream: FrameStream): void;
@@ -74,11 +74,11 @@ export function createFrameStreams(role: 'client' | 'server', room: SharedRoom):
     highestPeer: 0,
     get: (id) => streams.get(id),
     all: () => streams.values(),
-    add(id, outWindow, inWindow) {
+    add(id, outWindow, inWindow, keptBack) {
       const stream: FrameStream = {
         id,
         out: new Outgoing(outWindow, room),
-        in: new Incoming(inWindow),
+        in: new Incoming(inWindow, keptBack),
         sent: false,
         cut: false,
         stopped: false,

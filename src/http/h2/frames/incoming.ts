@@ -16,6 +16,8 @@ export class Incoming {
   constructor(
     /** What the peer may still send. */
     public window: number,
+    /** By so much the window grows besides, once a quarter of it was told. */
+    private keptBack: number,
   ) {}
 
   get waiting(): boolean {
@@ -68,11 +70,13 @@ export class Incoming {
     this.owed += bytes;
   }
 
-  /** What the peer is to be told that it may send again; 0 while that is less than `step`. */
-  takeOwed(step: number): number {
-    const bytes = this.owed;
-    if (this.ended || bytes < step) return 0;
+  /** What the peer is to be told that it may send again; 0 while that is little beside the window at its start. */
+  takeOwed(first: number, keptBack: number): number {
+    const step = this.keptBack > 0 ? first / 4 : (first + keptBack) / 2;
+    if (this.ended || this.owed < step) return 0;
+    const bytes = this.owed + this.keptBack;
     this.owed = 0;
+    this.keptBack = 0;
     this.window += bytes;
     return bytes;
   }

@@ -16,6 +16,8 @@ const { NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED } = h2ErrorC
 export interface Receiver extends Pick<FrameReader, 'push' | 'stop'> {
   /** What a stream's window begins with. */
   readonly initialWindow: number;
+  /** By so much it grows once the stream is wanted. */
+  readonly keptBack: number;
   grant(stream: FrameStream, bytes: number): void;
   /** SETTINGS are sent, with what the peer may do from then on. */
   settings(values: Http2Settings): void;
@@ -48,7 +50,7 @@ export function createReceiver(
   };
   const isThere = (stream: FrameStream): boolean => streams.get(stream.id) === stream;
   const giveBack = (stream: FrameStream): void => {
-    const increment = isThere(stream) ? stream.in.takeOwed(receiver.initialWindow / 2) : 0;
+    const increment = isThere(stream) ? stream.in.takeOwed(receiver.initialWindow, receiver.keptBack) : 0;
     if (increment > 0) frames.windowUpdate(stream.id, increment);
   };
   const tellEnd = (stream: FrameStream): void => {
@@ -128,7 +130,7 @@ export function createReceiver(
     if (streams.isOwn(id) || role === 'client') {
       throw new H2Error('PROTOCOL_ERROR', `HEADERS open stream ${id}`);
     }
-    return streams.add(id, sender.initialWindow, receiver.initialWindow);
+    return streams.add(id, sender.initialWindow, receiver.initialWindow, receiver.keptBack);
   };
 
   const events: FrameReaderHandler = {
@@ -218,6 +220,10 @@ export function createReceiver(
     push: reader.push,
     stop: reader.stop,
     initialWindow: H2_WINDOW,
+    keptBack: Math.max(
+      0,
+      (options.streamWindow ?? 0) - (options.settings[h2SettingIds.INITIAL_WINDOW_SIZE] ?? H2_WINDOW),
+    ),
     grant(stream, bytes) {
       stream.in.grant(bytes);
       if (!stream.in.waiting || stream.delivering) return;
