@@ -136,7 +136,7 @@ impl NativeEngine {
         let crypto = Arc::new(QuicServerConfig::try_from(config).map_err(invalid)?);
         let mut server = quinn_proto::ServerConfig::with_crypto(crypto);
         server
-            .transport_config(Arc::clone(&transport.config))
+            .transport_config(Arc::clone(&transport.first))
             .migration(true);
         let secret = match &settings.secret {
             Some(bytes) => Secret::new(bytes).map_err(invalid)?,

@@ -10,7 +10,10 @@ export interface QuicTransportOptions {
   readonly idleTimeout?: number;
   /** Interval of PINGs that keep a quiet connection alive; off by default. */
   readonly keepAlive?: number;
-  /** Streams that the peer may have open towards us. Defaults 1,024 and 16. */
+  /**
+   * Streams that the peer may have open towards us. Defaults 1,024 and 16. A listener's clients may open 440 of the
+   * bidirectional ones until they use half of those: each takes memory as soon as it is allowed.
+   */
   readonly maxBidirectionalStreams?: number;
   readonly maxUnidirectionalStreams?: number;
   /** Receive window of a stream (default 1 MiB) and of the connection (default 16 MiB). */

@@ -13,7 +13,7 @@ const [RETRY_ABOVE, PLACES, HANDSHAKE_TIME] = [256, 4_096, 10_000];
 const FLOOD = 6_000;
 /**
  * What a flood may add to the resident memory: so many handshakes at most are under way, the first ones with places
- * for all their streams (40 KB and 110 KB each). What JavaScript does meanwhile takes some too.
+ * for more streams (40 KB and less than 110 KB each). What JavaScript does meanwhile takes some too.
  */
 const LARGEST = { honest: PLACES * 40e3 + 45e6, others: RETRY_ABOVE * 110e3 + 30e6 };
 const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;

@@ -103,7 +103,8 @@ impl Driver {
         if connection.handshaking && connection.announced {
             connection.handshaking = false;
             endpoint.handshake_over(connection.came_from);
-            connection.allow_streams(endpoint.transport.streams);
+            connection.allow_streams(endpoint.transport.first_streams);
+            connection.later_streams = Some(endpoint.transport.streams);
         }
         if !connection.announced {
             if overdue || connection.unreachable.is_some() {

@@ -64,6 +64,8 @@ pub struct Connection {
     pub local: SocketAddr,
     /// The peer's address at the first packet.
     pub came_from: SocketAddr,
+    /// Streams that a client may have open once it has used half of those that it may have.
+    pub later_streams: Option<VarInt>,
     pub(super) streams: FxHashMap<u32, Stream>,
     pub(super) keys: FxHashMap<StreamId, u32>,
     pub(super) next_key: u32,
@@ -123,6 +125,7 @@ impl Connection {
             first_credit: 0,
             local,
             came_from: remote,
+            later_streams: None,
             streams: FxHashMap::default(),
             keys: FxHashMap::default(),
             next_key: 0,
@@ -294,7 +297,7 @@ impl Connection {
         self.handshake_deadline = None;
     }
 
-    /// The handshake is over: the peer may open as many streams as others.
+    /// The peer may have so many streams open, unless it may have more already.
     pub fn allow_streams(&mut self, count: VarInt) {
         if self.quic.max_concurrent_streams(Dir::Bi) < count.into_inner() {
             self.quic.set_max_concurrent_streams(Dir::Bi, count);

@@ -180,6 +180,12 @@ impl Connection {
             }
         }
         self.acceptable[dir as usize] = false;
+        if let Some(later) = self.later_streams
+            && self.streams.len() as u64 * 2 > self.quic.max_concurrent_streams(Dir::Bi)
+        {
+            self.later_streams = None;
+            self.allow_streams(later);
+        }
     }
 
     /// Keys of the peer's streams are even, those that JavaScript gives out odd.

@@ -43,17 +43,23 @@ const PATH_INTERVAL: Duration = Duration::from_secs(60);
 /// it was true, that costs a few packets once.
 const AFTER_BLACK_HOLE: Duration = Duration::from_secs(1);
 
-/// Bidirectional streams of a lean connection's peer, until the handshake is over: 100 at least
-/// (RFC 9114 section 6.1). QUIC has a place ready for each, 70 bytes.
+/// Bidirectional streams of a client until it uses half of them. QUIC has a place ready for each, and with the few
+/// others so many fill its tables; one more makes these twice as large.
+const FIRST_STREAMS: u32 = 440;
+
+/// The same on a lean connection, until the handshake is over: 100 at least (RFC 9114 section 6.1).
 const LEAN_STREAMS: u32 = 128;
 
 /// What an endpoint needs of the settings.
 #[derive(Clone)]
 pub struct Transport {
     pub config: Arc<TransportConfig>,
+    /// For a server.
+    pub first: Arc<TransportConfig>,
     /// For a server's handshakes while there are many: they may never go on.
     pub lean: Arc<TransportConfig>,
-    /// Bidirectional streams that the peer may have open.
+    /// Bidirectional streams that a client may have open at first, and once it has used half of them.
+    pub first_streams: VarInt,
     pub streams: VarInt,
     /// The largest packet that the peer may send (max_udp_payload_size, RFC 9000 section 18.2).
     pub largest_received: u16,
@@ -118,6 +124,7 @@ impl Transport {
         });
         let congestion = congestion_of(settings.congestion.as_deref())?;
         let streams = varint(settings.max_bidirectional_streams, 1024);
+        let first_streams = streams.min(FIRST_STREAMS.into());
         let send_window = settings.send_window.unwrap_or(16.0 * 1024.0 * 1024.0) as u64;
         let with_streams = |streams: VarInt| {
             let mut config = TransportConfig::default();
@@ -138,7 +145,9 @@ impl Transport {
         };
         Ok(Self {
             config: with_streams(streams),
-            lean: with_streams(streams.min(LEAN_STREAMS.into())),
+            first: with_streams(first_streams),
+            lean: with_streams(first_streams.min(LEAN_STREAMS.into())),
+            first_streams,
             streams,
             // At least Ethernet's; larger ones are known only by being told. A path inside a tunnel takes what
             // it takes now: a peer that begins with more would lose its handshake.
