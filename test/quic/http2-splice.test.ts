@@ -41,11 +41,16 @@ async function tunnel(type?: number, client = new Http2Peer()) {
   return { client, server, far, splice };
 }
 
-/** The same by hand. */
-async function rawTunnel(type?: number) {
+/** The same by hand; the client's SETTINGS may say a window of streams. */
+async function rawTunnel(type?: number, window?: number) {
   const far = await dial(world.server);
   const { raw, peer } = await rawPair(world, attach, 'server', {}, new Http2Peer(0));
-  raw.put(preface, frame(4, 0, 0), frame(1, 4, 1, 'connect'));
+  const settings = Buffer.alloc(window === undefined ? 0 : 6);
+  if (window !== undefined) {
+    settings.writeUInt16BE(4, 0);
+    settings.writeUInt32BE(window, 2);
+  }
+  raw.put(preface, frame(4, 0, 0, settings), frame(1, 4, 1, 'connect'));
   await wait(() => peer.has('headers 1 connect'));
   const splice = await begin(peer, 1, far, type);
   assert.ok(splice);
@@ -215,6 +220,83 @@ describe('HTTP/2 streams spliced with TCP sockets', { ...limit, concurrency: fal
     // The other direction goes on.
     far.side.socket.write('still');
     await wait(() => contentOf(raw.content(1)).length === bytes.length + 5);
+    raw.socket.reset();
+    await wait(() => peer.over !== undefined);
+    far.socket.reset();
+  });
+
+  test('windows that end within the header of a capsule are waited for', limit, async () => {
+    const update = (stream: number, bytes: number): Buffer => {
+      const payload = Buffer.alloc(4);
+      payload.writeUInt32BE(bytes);
+      return frame(8, 0, stream, payload);
+    };
+    const bytes = randomBytes(150_000);
+    // The window of the stream, then that of the connection, which is 65,535 and of which 16,375 go in each frame.
+    for (const [window, first, then] of [
+      [5, 1, 0],
+      [16_380, 1, 0],
+      [1 << 20, 0, 1],
+    ] as const) {
+      const { raw, peer, far } = await rawTunnel(DATA, window);
+      if (first === 1) raw.put(update(then, 1 << 20));
+      far.side.socket.write(bytes);
+      const sent = (): number => contentOf(raw.content(1)).length;
+      let before = -1;
+      while (before !== sent()) {
+        before = sent();
+        for (let count = 0; count < 10; count++) await world.settle();
+      }
+      assert.ok(before < 65_535);
+      // A few bytes at a time: never as many as a capsule takes.
+      for (let count = 0; count < 4; count++) raw.put(update(first, 1));
+      await world.settle();
+      raw.put(update(first, 1 << 20));
+      await wait(() => sent() === bytes.length);
+      assert.equal(sha(contentOf(raw.content(1))), sha(bytes));
+      raw.socket.reset();
+      await wait(() => peer.over !== undefined);
+      far.socket.reset();
+    }
+  });
+
+  test('what went to the target before a splice was given back is free in the window', limit, async () => {
+    const far = await dial(world.server);
+    const { raw, peer } = await rawPair(
+      world,
+      attach,
+      'server',
+      { settings: { 4: 65_536 } },
+      new Http2Peer(0),
+    );
+    const first = Buffer.concat([
+      capsule(DATA, Buffer.alloc(60_000, 1)),
+      Buffer.from(capsule(FINAL_DATA, '')),
+    ]);
+    const frames = [
+      first.subarray(0, 16_384),
+      first.subarray(16_384, 32_768),
+      first.subarray(32_768, 49_152),
+    ];
+    frames.push(first.subarray(49_152));
+    raw.put(
+      preface,
+      frame(4, 0, 0),
+      frame(1, 4, 1, 'connect'),
+      ...frames.map((part) => frame(0, 0, 1, part)),
+    );
+    await wait(() => peer.has('headers 1 connect'));
+    assert.ok(await begin(peer, 1, far, DATA));
+    await wait(() => Buffer.concat(far.side.received).length === 60_000);
+    const grown = (): number =>
+      raw
+        .frames()
+        .filter(({ type, stream }) => type === 8 && stream === 1)
+        .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0);
+    await wait(() => grown() >= 60_000);
+    peer.session.grant(1, 1 << 20);
+    await wait(() => peer.received(1) > 0);
+    assert.ok(grown() <= first.length);
     raw.socket.reset();
     await wait(() => peer.over !== undefined);
     far.socket.reset();

@@ -9,7 +9,7 @@ use crate::driver::http2_splice::PIECE;
 use crate::driver::targets::Targets;
 use crate::driver::tcp::LIMIT;
 use crate::driver::told::Told;
-use crate::http2::sending::{Turn, Wire};
+use crate::http2::sending::{SHORTEST, Turn, Wire};
 use crate::http2::session::{Options, Session};
 use crate::http2::settings::Pairs;
 use crate::seam::budget::Budget;
@@ -321,7 +321,8 @@ impl Driver {
                     capsule,
                     most,
                 }) => {
-                    let most = most.min(room);
+                    // A socket with little room takes a capsule more all the same.
+                    let most = most.min(room.max(SHORTEST));
                     let place = &mut buffer[gathered..];
                     let count =
                         self.gather_spliced(index, stream, (socket, splice), capsule, most, place);

@@ -5,6 +5,7 @@ use std::io::IoSliceMut;
 
 use crate::driver::Driver;
 use crate::http2::frame::{HEAD, Head, kind};
+use crate::http2::sending::CAPSULE;
 use crate::http2::stream::StreamSplice;
 use crate::quic::splice::encoded;
 use crate::seam::completion::Kind;
@@ -18,9 +19,6 @@ pub(super) const PIECE: usize = 64 * 1024;
 
 /// Most frames in it.
 const FRAMES: usize = 4;
-
-/// The header of a capsule: its type, and its length in four bytes.
-const CAPSULE: usize = 8;
 
 /// Where the payloads of frames lie in a buffer: behind their headers, one frame behind the other.
 struct Layout {

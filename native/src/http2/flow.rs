@@ -40,7 +40,7 @@ impl Inflow {
     }
 
     /// Takes note of bytes that are consumed; returns what the window is to grow by once that is half of
-    /// what it is at most.
+    /// what it is at most, or a quarter of it while it is narrow.
     pub fn consume(&mut self, bytes: usize, most: u32) -> Option<u32> {
         self.consumed += bytes as u32;
         let enough = match self.kept_back {

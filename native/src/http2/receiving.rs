@@ -353,6 +353,12 @@ impl Session {
             if self.outflow > LARGEST {
                 return fault(code::FLOW_CONTROL_ERROR, "a window beyond 2^31-1");
             }
+            for id in std::mem::take(&mut self.await_outflow) {
+                if let Some(stream) = self.streams.get_mut(&id) {
+                    stream.awaits_outflow = false;
+                    self.line_up(id);
+                }
+            }
             return Ok(());
         }
         if self.is_idle(id) {

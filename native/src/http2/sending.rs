@@ -10,6 +10,12 @@ use crate::http2::stream::{LateBlock, Sending, Stream};
 /// Longest payload of one frame, whatever the peer takes.
 const LONGEST: usize = 64 * 1024;
 
+/// The header of a capsule around a socket's bytes: its type, and its length in four bytes.
+pub const CAPSULE: usize = 8;
+
+/// The shortest such capsule. One never goes on in another frame.
+pub const SHORTEST: usize = CAPSULE + 1;
+
 /// Memory for control frames that is kept.
 const KEPT: usize = 16 * 1024;
 
@@ -193,6 +199,15 @@ impl Session {
                 return Some(Turn::Queued(id));
             }
             if let Some(splice) = &stream.splice {
+                let least = splice.capsule.map_or(1, |_| SHORTEST as i64);
+                if most < least {
+                    // WINDOW_UPDATE of the stream lines it up again by itself.
+                    if self.outflow < least && !stream.awaits_outflow {
+                        stream.awaits_outflow = true;
+                        self.await_outflow.push(id);
+                    }
+                    continue;
+                }
                 return Some(Turn::Spliced {
                     stream: id,
                     splice: splice.id,

@@ -22,7 +22,7 @@ pub struct Options {
     /// The settings and the window were sent already.
     pub greeted: bool,
     pub settings: Pairs,
-    /// Of a stream from which something was consumed; at least INITIAL_WINDOW_SIZE.
+    /// Of a stream of whose first window a quarter was consumed; INITIAL_WINDOW_SIZE where this is less.
     pub stream_window: u32,
     pub connection_window: u32,
     /// Longest header block that is taken.
@@ -70,6 +70,8 @@ pub struct Session {
     /// Frames that go before all DATA.
     pub(super) control: Vec<u8>,
     pub(super) line: Line,
+    /// Streams for whose next capsule the connection's window is too small.
+    pub(super) await_outflow: Vec<u32>,
     /// Streams with something to deliver once JavaScript takes it.
     pub(super) undelivered: Vec<u32>,
     /// Streams whose END_STREAM has gone out.
@@ -114,6 +116,7 @@ impl Session {
             windows_changed: false,
             control: Vec::new(),
             line: Line::default(),
+            await_outflow: Vec::new(),
             undelivered: Vec::new(),
             ended: Vec::new(),
             spaces: Vec::new(),

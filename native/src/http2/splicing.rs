@@ -104,19 +104,20 @@ impl Session {
     /// The streams that have received something for a socket, with that.
     pub fn take_forwarded(&mut self) -> Option<(u32, u64, u32)> {
         while let Some(id) = self.forwarded.pop() {
-            if let Some(stream) = self.streams.get_mut(&id)
-                && let Some(splice) = stream.taker()
-            {
+            // Also one that JavaScript has again from some byte on: the socket has those before it.
+            if let Some(splice) = self.streams.get(&id).and_then(|it| it.splice.as_ref()) {
                 return Some((id, splice.id, splice.socket));
             }
         }
         None
     }
 
-    /// So much waits to be taken by the socket: the rest of what the stream received is consumed.
+    /// So much waits to be taken by the socket: the rest of what the stream received is consumed, but for what
+    /// waits to be told again.
     pub fn moved(&mut self, id: u32, waiting: usize) {
         if let Some(stream) = self.streams.get_mut(&id) {
-            let consumed = stream.held.saturating_sub(waiting);
+            let untold = stream.received.waiting().len();
+            let consumed = stream.held.saturating_sub(waiting + untold);
             self.consume(id, consumed);
         }
     }

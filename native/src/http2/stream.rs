@@ -62,6 +62,8 @@ pub struct Stream {
     pub beyond_initial: i64,
     /// In the session's line of those that send.
     pub in_line: bool,
+    /// In the session's list of those that wait for its window.
+    pub awaits_outflow: bool,
     /// Bytes of JavaScript that have left the queue, and were not reported.
     pub unreported: usize,
     pub untold: Untold,
@@ -89,6 +91,7 @@ impl Stream {
             late_blocks: VecDeque::new(),
             beyond_initial: 0,
             in_line: false,
+            awaits_outflow: false,
             unreported: 0,
             untold: Untold::default(),
             listed_space: false,

@@ -214,3 +214,54 @@ fn the_socket_is_gone() {
     session.receive(&frame(0, 0, 1, b"hello"), &mut heard);
     assert_eq!(heard.take(), ["data 1 hello"]);
 }
+
+#[test]
+fn what_the_socket_got_before_a_splice_was_given_back_is_consumed() {
+    let (mut session, mut heard, mut sent) = spliced(true);
+    let mut bytes = capsule(0x2028_d7f2, &[7; 60]).repeat(9);
+    let moved = bytes.len();
+    bytes.extend(capsule(0x2028_d7f3, b"final"));
+    session.receive(&frame(0, 0, 1, &bytes), &mut heard);
+    heard.take();
+    assert_eq!(session.take_forwarded(), Some((1, 9, 77)));
+    session.moved(1, 0);
+    pump(&mut session, &mut sent);
+    assert_eq!(
+        sent.frames(),
+        [format!("WINDOW_UPDATE 1 0 {moved:08x}")],
+        "and nothing of what is told again"
+    );
+    session.grant(1, 10_000, &mut heard);
+    session.receive(&frame(0, 0, 1, &[7; 600]), &mut heard);
+    session.receive(&frame(0, 0, 1, &[7; 390]), &mut heard);
+    pump(&mut session, &mut sent);
+    assert!(!sent.frames().is_empty());
+}
+
+#[test]
+fn windows_shorter_than_a_capsule_are_waited_for() {
+    for connection in [false, true] {
+        let (mut session, mut heard, _) = spliced(true);
+        assert!(session.source_readable(1, 9));
+        let short = if connection { 65_535 - 8 } else { 65_535 - 3 };
+        assert!(matches!(
+            session.next_turn(),
+            Some(Turn::Spliced { most: 65_535, .. })
+        ));
+        session.sent_spliced(1, short);
+        let more = |id| frame(8, 0, id, &1_000_000_u32.to_be_bytes());
+        // One window is wide, the other short.
+        let (wide, narrow) = if connection { (1, 0) } else { (0, 1) };
+        session.receive(&more(wide), &mut heard);
+        for _ in 0..3 {
+            assert!(session.next_turn().is_none() && !session.may_send());
+            assert!(session.source_readable(1, 9));
+        }
+        assert!(session.next_turn().is_none());
+        session.receive(&more(narrow), &mut heard);
+        assert!(session.may_send());
+        assert!(
+            matches!(session.next_turn(), Some(Turn::Spliced { most, .. }) if most > 1_000_000)
+        );
+    }
+}
