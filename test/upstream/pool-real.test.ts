@@ -66,6 +66,7 @@ for (const version of shared) {
         );
         assert.notEqual(a.connection, b.connection);
         assert.equal(again.connection, a.connection);
+        await until(() => hop.connections.length >= 2, 'the hop has both');
         assert.equal(hop.connections.length, 2);
       });
     });
@@ -183,6 +184,7 @@ for (const version of shared) {
         first.drain();
         await until(() => pool.stats()[0]?.draining === 1, 'the drain');
         await pool.openStream(target, head, recordingSession());
+        await until(() => hop.connections.length >= 2, 'the hop has both');
         assert.equal(hop.connections.length, 2);
         const peer = peerStream(first, 0);
         peer.respond();
@@ -228,6 +230,7 @@ describe('a pool over loopback', { ...options, timeout: 600_000 }, () => {
           const burst = () =>
             Promise.all(Array.from({ length: 25 }, () => pool.openStream(target, head, recordingSession())));
           const first = await burst();
+          await until(() => hop.connections.length >= 3, 'the hop has all');
           assert.equal(hop.connections.length, 3);
           // Every id is below what the handshake allowed: nothing had to wait for MAX_STREAMS.
           assert.ok(first.every(({ id }) => id >= 0 && id < 40));
@@ -372,6 +375,7 @@ describe('a racer over loopback', { ...options, timeout: 600_000 }, () => {
       const racer = createRacer({ pool, clock: systemClock });
       const { version } = await racer.checkout(hop.origin, udp, { versions: ['h2'] });
       assert.equal(version, 'h2');
+      await until(() => hop.connections.length > 0, 'the hop has it');
       assert.deepEqual(versionsOf(hop), ['h2']);
     });
   });
