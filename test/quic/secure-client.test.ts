@@ -13,15 +13,11 @@ import {
 import type { ClientTls } from '../../src/quic/tls.js';
 import { makeCertificate } from '../http/tls/certificates.js';
 import { caOf, pinOf, trustCases } from '../http/tls/trust-cases.js';
-import { delay, never, serverPair } from './pair.js';
+import { never, serverPair, until } from './pair.js';
 import { nodeServer, SecurePeer, secureServer } from './secure-peers.js';
 import { plenty, TcpPeer } from './tcp-world.js';
 
 const limit = { timeout: 120_000 };
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await delay(5);
-}
 
 async function failureOf(connecting: Promise<unknown>): Promise<SecureConnectFailure> {
   try {

@@ -4,17 +4,13 @@ import { QuicConfigurationError } from '../../src/quic/engine.js';
 import { createNativeEngine } from '../../src/quic/native/index.js';
 import { makeCertificate } from '../http/tls/certificates.js';
 import { gate } from './gate.js';
-import { delay, never } from './pair.js';
+import { delay, never, until as soon } from './pair.js';
 import { secureServer, visit } from './secure-peers.js';
 import { nativeWorld, settled, simulatedWorld, TcpPeer, until } from './tcp-world.js';
 
 const limit = { timeout: 120_000 };
 const greeting = { protocol: 'h2', bytes: Buffer.from('welcome, ') };
 const own = makeCertificate({ names: ['a client'] });
-
-async function soon(condition: () => boolean): Promise<void> {
-  while (!condition()) await delay(5);
-}
 
 describe('what a secure listener says with its part of the handshake', () => {
   const engine = createNativeEngine();

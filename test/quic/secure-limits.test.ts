@@ -4,14 +4,10 @@ import { after, describe, test } from 'node:test';
 import tls from 'node:tls';
 import { createNativeEngine } from '../../src/quic/native/index.js';
 import { tcpWaterMarks } from '../../src/quic/tcp-socket.js';
-import { delay } from './pair.js';
+import { delay, until } from './pair.js';
 import { secureServer, untilRefused, visit } from './secure-peers.js';
 
 const limit = { timeout: 120_000 };
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await delay(5);
-}
 
 /** TCP without a word of TLS. */
 function knock(port: number, localAddress = '127.0.0.1'): { raw: Socket; closed: Promise<string> } {

@@ -9,15 +9,11 @@ import type { ConnectionOptions } from 'node:tls';
 import { QuicConfigurationError } from '../../src/quic/engine.js';
 import { createNativeEngine } from '../../src/quic/native/index.js';
 import { makeCertificate, type TestCertificate } from '../http/tls/certificates.js';
-import { delay } from './pair.js';
+import { delay, until } from './pair.js';
 import { secureServer, visit } from './secure-peers.js';
 
 const limit = { timeout: 120_000 };
 const versions = ['TLSv1.2', 'TLSv1.3'] as const;
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await delay(5);
-}
 
 describe('a secure listener of the engine, with clients of Node', () => {
   const engine = createNativeEngine();

@@ -3,15 +3,11 @@ import { test } from 'node:test';
 import { createNativeEngine } from '../../src/quic/native/index.js';
 import { TcpOpenError } from '../../src/quic/tcp-socket.js';
 import { makeCertificate } from '../http/tls/certificates.js';
-import { delay } from './pair.js';
+import { until } from './pair.js';
 import { secureServer, untilRefused, visit } from './secure-peers.js';
 
 const limit = { timeout: 120_000 };
 const linux = process.platform === 'linux';
-
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await delay(5);
-}
 
 test('a secure listener of several threads spreads its connections over them', limit, async (t) => {
   const engine = createNativeEngine({ shards: 3 });
