@@ -48,9 +48,14 @@ pub struct SecureListenSettings {
     pub max_handshakes: f64,
     pub max_handshakes_per_address: f64,
     pub max_connections: f64,
-    /// The first payload to clients that choose the protocol.
-    pub greeting_protocol: Option<String>,
-    pub greeting: Option<Buffer>,
+    pub greeting: Option<SecureGreeting>,
+}
+
+/// The first payload to clients that choose the protocol.
+#[napi(object)]
+pub struct SecureGreeting {
+    pub protocol: String,
+    pub bytes: Buffer,
 }
 
 #[napi(object)]
@@ -168,16 +173,15 @@ impl NativeEngine {
             key_log_file: settings.key_log_file,
         })
         .map_err(invalid)?;
-        let greeting = match (&settings.greeting_protocol, &settings.greeting) {
-            (Some(_), Some(bytes)) if bytes.len() > CHUNK => {
-                return Err(invalid(format!("a greeting of {} bytes", bytes.len())));
-            }
-            (Some(protocol), Some(bytes)) => Some(Greeting {
-                protocol: protocol.as_bytes().into(),
-                bytes: bytes.as_ref().into(),
-            }),
-            _ => None,
-        };
+        if let Some(SecureGreeting { bytes, .. }) = &settings.greeting
+            && bytes.len() > CHUNK
+        {
+            return Err(invalid(format!("a greeting of {} bytes", bytes.len())));
+        }
+        let greeting = settings.greeting.map(|greeting| Greeting {
+            protocol: greeting.protocol.into_bytes().into(),
+            bytes: greeting.bytes.as_ref().into(),
+        });
         let os = group
             .with(|sockets| sockets.get_mut(shard as usize)?.take())
             .ok_or_else(|| invalid("no such shard"))?;

@@ -24,10 +24,10 @@ impl Inflow {
         }
     }
 
-    /// One that is `most` wide once it is known that somebody wants what comes.
-    pub fn narrow(window: u32, most: u32) -> Self {
+    /// One that is wider by `kept_back` once it is known that somebody wants what comes.
+    pub fn narrow(window: u32, kept_back: u32) -> Self {
         Self {
-            kept_back: most.saturating_sub(window),
+            kept_back,
             ..Self::new(window)
         }
     }

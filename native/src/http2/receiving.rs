@@ -229,8 +229,7 @@ impl Session {
         let opened = self.is_peers(id) && self.is_idle(id);
         if opened {
             self.last_peer = id;
-            let stream = self.new_stream();
-            self.streams.insert(id, Box::new(stream));
+            self.open_stream(id);
         }
         out.headers(id, block, end, opened);
         if end {

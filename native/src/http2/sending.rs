@@ -68,8 +68,7 @@ impl Session {
     pub fn headers(&mut self, id: u32, block: &[u8], end: bool) {
         if !self.streams.contains_key(&id) && !self.is_peers(id) && self.is_idle(id) {
             self.last_local = id;
-            let stream = self.new_stream();
-            self.streams.insert(id, Box::new(stream));
+            self.open_stream(id);
         }
         let largest = self.peer.frame as usize;
         let Some(stream) = self.streams.get_mut(&id) else {

@@ -256,9 +256,10 @@ impl Session {
         }
     }
 
-    pub(super) fn new_stream(&self) -> Stream {
-        let first = self.local.initial_window;
-        Stream::new(Inflow::narrow(first, first.saturating_add(self.kept_back)))
+    /// A new stream, of either side.
+    pub(super) fn open_stream(&mut self, id: u32) {
+        let stream = Stream::new(Inflow::narrow(self.local.initial_window, self.kept_back));
+        self.streams.insert(id, Box::new(stream));
     }
 
     /// Lets go of a stream of which nothing more will be told.

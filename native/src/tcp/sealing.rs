@@ -3,7 +3,6 @@
 use std::cell::RefCell;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 
 use rustls::Error;
 use rustls::unbuffered::WriteTraffic;
@@ -40,7 +39,7 @@ pub struct Sealing<'a> {
 pub struct Greeting {
     pub protocol: Box<[u8]>,
     /// At most `CHUNK`.
-    pub bytes: Arc<[u8]>,
+    pub bytes: Box<[u8]>,
 }
 
 impl Secure {

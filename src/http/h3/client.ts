@@ -109,7 +109,7 @@ class ClientConnection implements HttpClientConnection {
  * Servers open no bidirectional streams (RFC 9114 section 6.1). One that does so all the same is told by the code of
  * HTTP/3, for which it must be able to.
  */
-const noStreams = { maxBidirectionalStreams: 1 };
+const oneStream = { maxBidirectionalStreams: 1 };
 
 /** Runs HTTP/3 on a client's QUIC connection; `settled` is told of the SETTINGS, or of what came instead. */
 function runClient(
@@ -216,7 +216,7 @@ export async function dialH3(
   };
 
   try {
-    const transport = { ...tunnelTransport, ...noStreams, ...options.quic.transport };
+    const transport = { ...tunnelTransport, ...oneStream, ...options.quic.transport };
     await engine.connect({ ...options.quic, transport }, accept, signal);
   } catch (error) {
     throw error instanceof QuicConnectError ? mapConnectError(error) : error;

@@ -84,8 +84,7 @@ export interface NativeSecureListenSettings {
   readonly maxHandshakes: number;
   readonly maxHandshakesPerAddress: number;
   readonly maxConnections: number;
-  readonly greetingProtocol?: string;
-  readonly greeting?: Buffer;
+  readonly greeting?: { readonly protocol: string; readonly bytes: Buffer };
 }
 
 export interface NativeTcpStatistics extends TcpSocketStatistics {

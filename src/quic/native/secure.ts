@@ -110,7 +110,7 @@ export async function listenSecure(
         ...(tls.keyLogFile !== undefined && { keyLogFile: tls.keyLogFile }),
         handshakeTimeout: options.handshakeTimeout ?? defaults.handshakeTimeout,
         ...secureLimits(options),
-        ...(greeting && { greetingProtocol: greeting.protocol, greeting: Buffer.from(greeting.bytes) }),
+        ...(greeting && { greeting: { ...greeting, bytes: Buffer.from(greeting.bytes) } }),
       },
       place.group,
       place.index,

@@ -11,6 +11,8 @@ export interface SettledTls {
   readonly alpn: string | undefined;
   readonly serverName: string | undefined;
   readonly peerCertificates: readonly Uint8Array[];
+  /** False until the listener says otherwise. */
+  readonly greeted: boolean;
 }
 
 /** Both sides of a handshake over TCP, or why there is none. Trust is what the server's host says of it. */
@@ -31,11 +33,12 @@ export function shakeHands(
   // RFC 6066 section 3: an address is not sent as SNI.
   const serverName = isIP(hello.serverName) === 0 ? hello.serverName : undefined;
   return {
-    client: { alpn, serverName, peerCertificates: certificates },
+    client: { alpn, serverName, peerCertificates: certificates, greeted: false },
     server: {
       alpn,
       serverName,
       peerCertificates: tls.clientCertificates ? (client.options.certificates ?? []) : [],
+      greeted: false,
     },
   };
 }

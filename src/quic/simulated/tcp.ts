@@ -34,11 +34,11 @@ export interface SimulatedTcpListener {
   take(client: TcpEndpoint, settled: SettledTls | undefined): void;
 }
 
-type Settled = TcpSocket & SettledTls & { readonly greeted: boolean };
+type Settled = TcpSocket & SettledTls;
 
 const defaults = { connectTimeout: 10_000, keepAlive: 60_000 };
 
-const noTls = { alpn: undefined, serverName: undefined, peerCertificates: [], greeted: false };
+const noTls: SettledTls = { alpn: undefined, serverName: undefined, peerCertificates: [], greeted: false };
 
 /** What a client of TLS meets where there is none. */
 const noAnswer: SecureConnectFailure = {
@@ -52,7 +52,7 @@ const refuse: TcpAccept = (socket) => {
   return { data() {}, end() {}, drain() {}, closed() {} };
 };
 
-const secured = (end: TcpEndpoint, settled: SettledTls & { readonly greeted: boolean }): Settled =>
+const secured = (end: TcpEndpoint, settled: SettledTls): Settled =>
   Object.assign(end.socket, settled, { hangUp: end.hangUp });
 
 /** TCP of one host, over the network's reliable frames. */
@@ -251,7 +251,7 @@ export function createSimulatedTcpSockets(
           if (listener) listener.take(end, theirs);
           else answer(() => end.arrivedReset());
         });
-        resolve(mine ? secured(end, { ...mine, greeted: false }) : Object.assign(end.socket, noTls));
+        resolve(mine ? secured(end, mine) : Object.assign(end.socket, noTls));
       };
       link.sendReliable(host.address, remote.address, lane, () => {
         const server = network.hosts.get(remote.address);

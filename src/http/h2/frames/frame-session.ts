@@ -109,11 +109,7 @@ export function createFrameSession(
     headers(id, block, endStream) {
       if (!open()) return;
       const opens = streams.isOwn(id) && streams.isIdle(id);
-      const stream =
-        streams.get(id) ??
-        (opens
-          ? streams.add(id, sender.initialWindow, receiver.initialWindow, receiver.keptBack)
-          : undefined);
+      const stream = streams.get(id) ?? (opens ? receiver.open(id) : undefined);
       if (stream) sender.headers(stream, block, endStream);
     },
     write(id, bytes, start, end) {

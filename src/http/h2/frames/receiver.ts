@@ -14,10 +14,8 @@ const { NO_ERROR, PROTOCOL_ERROR, FLOW_CONTROL_ERROR, STREAM_CLOSED } = h2ErrorC
 
 /** Takes what the peer sends, and keeps what streams have no credit for. */
 export interface Receiver extends Pick<FrameReader, 'push' | 'stop'> {
-  /** What a stream's window begins with. */
-  readonly initialWindow: number;
-  /** By so much it grows once the stream is wanted. */
-  readonly keptBack: number;
+  /** A new stream, of either side. */
+  open(id: number): FrameStream;
   grant(stream: FrameStream, bytes: number): void;
   /** SETTINGS are sent, with what the peer may do from then on. */
   settings(values: Http2Settings): void;
@@ -40,6 +38,12 @@ export function createReceiver(
     headerBlockSize: options.headerBlockSize,
   };
   let window = H2_WINDOW;
+  /** What a stream's window begins with, and by so much it grows once the stream is wanted. */
+  let initialWindow = H2_WINDOW;
+  const keptBack = Math.max(
+    0,
+    (options.streamWindow ?? 0) - (options.settings[h2SettingIds.INITIAL_WINDOW_SIZE] ?? H2_WINDOW),
+  );
   /** Bytes received that the peer has not been told that it may send again. */
   let owed = 0;
   /** SETTINGS that the peer has not acknowledged. */
@@ -50,7 +54,7 @@ export function createReceiver(
   };
   const isThere = (stream: FrameStream): boolean => streams.get(stream.id) === stream;
   const giveBack = (stream: FrameStream): void => {
-    const increment = isThere(stream) ? stream.in.takeOwed(receiver.initialWindow, receiver.keptBack) : 0;
+    const increment = isThere(stream) ? stream.in.takeOwed(initialWindow, keptBack) : 0;
     if (increment > 0) frames.windowUpdate(stream.id, increment);
   };
   const tellEnd = (stream: FrameStream): void => {
@@ -118,9 +122,9 @@ export function createReceiver(
   /** A smaller window is held against the peer once it has acknowledged it, a larger one at once. */
   const allow = (values: Http2Settings, acknowledged: boolean): void => {
     const { [h2SettingIds.INITIAL_WINDOW_SIZE]: size, [h2SettingIds.MAX_FRAME_SIZE]: frame } = values;
-    if (size !== undefined && (acknowledged || size > receiver.initialWindow)) {
-      const change = size - receiver.initialWindow;
-      receiver.initialWindow = size;
+    if (size !== undefined && (acknowledged || size > initialWindow)) {
+      const change = size - initialWindow;
+      initialWindow = size;
       for (const stream of streams.all()) stream.in.window += change;
     }
     if (frame !== undefined && (acknowledged || frame > rules.maxFrameSize)) rules.maxFrameSize = frame;
@@ -130,7 +134,7 @@ export function createReceiver(
     if (streams.isOwn(id) || role === 'client') {
       throw new H2Error('PROTOCOL_ERROR', `HEADERS open stream ${id}`);
     }
-    return streams.add(id, sender.initialWindow, receiver.initialWindow, receiver.keptBack);
+    return receiver.open(id);
   };
 
   const events: FrameReaderHandler = {
@@ -216,14 +220,10 @@ export function createReceiver(
   };
   const reader = createFrameReader(rules, events);
 
-  const receiver: Receiver & { initialWindow: number } = {
+  const receiver: Receiver = {
     push: reader.push,
     stop: reader.stop,
-    initialWindow: H2_WINDOW,
-    keptBack: Math.max(
-      0,
-      (options.streamWindow ?? 0) - (options.settings[h2SettingIds.INITIAL_WINDOW_SIZE] ?? H2_WINDOW),
-    ),
+    open: (id) => streams.add(id, sender.initialWindow, initialWindow, keptBack),
     grant(stream, bytes) {
       stream.in.grant(bytes);
       if (!stream.in.waiting || stream.delivering) return;
