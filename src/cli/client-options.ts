@@ -58,6 +58,12 @@ export const clientTable = {
       help: 'HTTP versions to try, from 3, 2 and 1; default 3,2,1. Of a chain: for the first proxy.',
       complete: ['3', '2', '1', '3,2', '2,1', '3,2,1'],
     },
+    {
+      name: 'data-path',
+      value: 'auto|js|splice',
+      complete: ['auto', 'js', 'splice'],
+      help: 'What moves the bytes of open TCP tunnels: the engine alone where it can (splice; auto, the default), or JavaScript (js).',
+    },
     congestionOption,
     caOption,
     { name: 'timeout', value: 'SECONDS', help: 'For connecting at the start; default 10.' },

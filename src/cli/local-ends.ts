@@ -4,8 +4,10 @@ import { parseAddress } from '../protocol/address.js';
 import { areBasicCredentials, type BasicCredentials } from '../protocol/basic-credentials.js';
 import { BautaError } from '../protocol/bauta-error.js';
 import { parseTarget } from '../protocol/target.js';
+import type { DataPath } from '../tunnel/data-path.js';
 import type { clientTable } from './client-options.js';
 import type { OptionValues } from './option-table.js';
+import { readDataPath } from './option-values.js';
 import { usageError } from './parse-arguments.js';
 
 type Options = OptionValues<typeof clientTable.options>;
@@ -20,6 +22,7 @@ export interface LocalEnds {
   readonly ends: readonly LocalEnd[];
   readonly user: BasicCredentials | undefined;
   readonly associateAddress: string | undefined;
+  readonly dataPath: DataPath;
 }
 
 /** Where apps look for a SOCKS proxy. */
@@ -77,5 +80,5 @@ export function readLocalEnds(options: Options, environment: NodeJS.ProcessEnv):
   if (associateAddress !== undefined && !parseAddress(associateAddress)) {
     throw usageError(`--associate-address ${associateAddress} is not an address`, 'bauta client --help');
   }
-  return { ends, user, associateAddress };
+  return { ends, user, associateAddress, dataPath: readDataPath(options['data-path']) };
 }

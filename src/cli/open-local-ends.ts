@@ -37,15 +37,16 @@ async function openEnd(
     return { end, localAddress: forward.localAddress, close: () => forward.close() };
   }
   const event = frontTeller(journal, verbose);
-  const { user, associateAddress } = given;
+  const { user, associateAddress, dataPath } = given;
   const front =
     end.kind === 'tcp'
-      ? await openTcpForward({ local, target: end.spec.target, ground: client, clock, event })
+      ? await openTcpForward({ local, target: end.spec.target, ground: client, clock, dataPath, event })
       : await openFrontEnd({
           kind: end.kind,
           local,
           ground: client,
           clock,
+          dataPath,
           event,
           ...(user ? { user } : {}),
           ...(associateAddress === undefined ? {} : { associateAddress }),

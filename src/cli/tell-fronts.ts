@@ -57,7 +57,8 @@ export function frontTeller(journal: Journal, verbose: boolean): (event: FrontEv
     const what = `${event.network.toUpperCase()} tunnel for ${app} to ${event.target}`;
     if (event.type === 'tunnel-opened') journal.tell({ event: 'tunnel-opened', ...subject }, what);
     else {
-      journal.tell({ event: 'tunnel-closed', ...subject, reason: event.how }, `${what} closed: ${event.how}`);
+      const { dataPath, how } = event;
+      journal.tell({ event: 'tunnel-closed', ...subject, reason: how, dataPath }, `${what} closed: ${how}`);
     }
   };
 }

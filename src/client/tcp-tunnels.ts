@@ -13,8 +13,8 @@ import { type TunnelOwner, tunnelEndOf } from './tunnel-end.js';
 export interface TcpTunnels {
   openTcp(target: Target, options?: OpenTcpOptions): Promise<TcpTunnel>;
   /**
-   * As `openTcp`, without copies. The handler may be told of an end just before this resolves; bytes come once
-   * they are granted.
+   * As `openTcp`, without copies, and not started: it may be spliced. The handler may be told of an end just before
+   * this resolves; bytes come once it is started and they are granted.
    */
   openRawTcp(target: Target, handler: ByteSideHandler, options?: OpenOptions): Promise<OpenTcpTunnel>;
   /**
@@ -64,6 +64,7 @@ export function createTcpTunnels({ opening, tunnels, clock, closing }: TcpTunnel
     });
     if (ahead) ahead(tunnel);
     else attach(tunnel);
+    tunnel.start();
     return tcpTunnelOf(duplex, parsed, head, outcome);
   };
 

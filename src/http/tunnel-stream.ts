@@ -100,12 +100,12 @@ export interface TunnelStream {
   /** This stream as the far side of such a splice. */
   datagramEnd?(): DatagramEnd | undefined;
   /**
-   * Lets the transport itself move the content of an open tunnel, on which nothing was granted or written yet, to a
-   * TCP socket or to another stream, and its bytes back; `capsule` is the type of the DATA capsules around them here, if
-   * there are any. What
-   * is moved is not told and uses no credit; ends, resets, losses and all content that is more than
-   * bytes are told as ever, behind what was moved before. False where it cannot; otherwise nothing may be granted or
-   * written until `begun`, which is told undefined where nothing is moved after all. Absent where it never can.
+   * Lets the transport itself move the content of an open tunnel, on which nothing was granted yet, to a TCP socket or
+   * to another stream, and its bytes back, behind what was written before; `capsule` is the type of the DATA capsules
+   * around them here, if there are any. What is moved is not told and uses no credit; ends, resets, losses and all
+   * content that is more than bytes are told as ever, behind what was moved before. False where it cannot; otherwise
+   * nothing may be granted or written until `begun`, which is told undefined where nothing is moved after all. Absent
+   * where it never can.
    */
   spliceBytes?(
     far: TcpSocket | ByteEnd,

@@ -58,9 +58,9 @@ export interface Http2Session {
   /** Bytes that `write` took and that have not been sent. */
   buffered(stream: number): number;
   /**
-   * As `TunnelStream.spliceBytes`: lets the engine move bytes between the DATA frames of the stream and a TCP socket
-   * that has not been granted anything. What comes of it is told as for `QuicStream.spliceBytes`, except that what
-   * is told again as `data` are bytes of the stream and not HTTP/3 frames.
+   * As `TunnelStream.spliceBytes`: lets the engine move bytes between the DATA frames of the stream and a TCP socket.
+   * What comes of it is told as for `QuicStream.spliceBytes`, except that what is told again as `data` are bytes of
+   * the stream and not HTTP/3 frames.
    */
   spliceBytes(stream: number, socket: TcpSocket, request: ByteSpliceRequest): boolean;
   /** As `TunnelStream.spliceCapsules`. */

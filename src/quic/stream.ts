@@ -30,12 +30,14 @@ export interface QuicStream {
   /** Adds to what may be delivered. Nothing is read without, and a stream starts with its `firstCredit`. */
   grant(bytes: number): void;
   /**
-   * Lets the engine move bytes between the HTTP/3 DATA frames of this stream and a TCP socket that has not been
-   * granted anything. Credit given to either is not used by what it moves, and no byte of that is told; the ends of
+   * Lets the engine move bytes between the HTTP/3 DATA frames of this stream and a TCP socket, behind what was written
+   * to either. Credit that is left on the socket is taken back, and credit given to either from then on is not used by
+   * what the engine moves, of which no byte is told; the ends of
    * both directions, resets and losses are told as ever, an end behind what was moved before it. A frame or capsule
    * that is more than bytes to be moved or ignored is told as `data`, in a form that a parser between two frames
    * understands, and from there on this direction is told again. What is written here goes behind what was
-   * moved. False where it cannot be; otherwise neither may be granted or written anything until `begun`.
+   * moved. False where it cannot be; otherwise neither may be granted or written anything until `begun`. Nothing is
+   * moved where the engine has more of either under way to be told than was told when this was called.
    */
   spliceBytes?(socket: TcpSocket, request: ByteSpliceRequest): boolean;
   /**

@@ -81,10 +81,9 @@ export interface TcpSocket {
    */
   http2?(options: Http2Options, handler: Http2SessionHandler): Http2Session;
   /**
-   * Lets the engine move bytes between this socket and `far`, which has not been granted anything, as
-   * `QuicStream.spliceBytes` does for a stream: capsules, where there are any, are on this socket. Credit that is
-   * left on this one is taken back. False where it cannot be; otherwise neither may be granted or written anything
-   * until `begun`.
+   * Lets the engine move bytes between this socket and `far`, as `QuicStream.spliceBytes` does for a stream: capsules,
+   * where there are any, are on this socket. Credit that is left on either is taken back. False where it cannot be;
+   * otherwise neither may be granted or written anything until `begun`.
    */
   spliceTo?(far: TcpSocket, request: ByteSpliceRequest): boolean;
   /** As `TunnelStream.spliceCapsules`. What it moves uses no credit. */

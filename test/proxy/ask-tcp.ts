@@ -50,6 +50,7 @@ export function askTcp(
       ? { ...common, form, authority: literally ?? formatHostPort(host, port) }
       : { ...common, form, authority: 'proxy.test', path };
   const tunnel = openTcpTunnel(connection, request, seen, new AbortController().signal);
+  tunnel.start();
   if (credit === undefined) seen.onData = (size) => tunnel.grant(size);
   tunnel.grant(credit ?? 1 << 20);
   return {

@@ -65,9 +65,11 @@ impl Driver {
             unframing: Unframing::new(true, capsule.is_some()),
             relabelled: None,
         };
-        if !socket.is_fresh() || !connection.begin_byte_splice(ask.stream, splice, ask.received) {
+        let may = socket.may_splice(ask.told);
+        if !may || !connection.begin_byte_splice(ask.stream, splice, ask.received) {
             return false;
         }
+        socket.revoke();
         socket.splice = Some(SocketSplice {
             id,
             near: Side::Stream {

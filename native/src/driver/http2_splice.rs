@@ -144,9 +144,11 @@ impl Driver {
             readable: false,
             unframing: Some(Box::new(Unframing::new(false, capsule.is_some()))),
         };
-        if !socket.is_fresh() || !session.begin_splice(ask.stream, splice, ask.received) {
+        let may = socket.may_splice(ask.told);
+        if !may || !session.begin_splice(ask.stream, splice, ask.received) {
             return false;
         }
+        socket.revoke();
         let (socket_of_session, stream) = (ask.connection, ask.stream);
         socket.splice = Some(SocketSplice {
             id,

@@ -36,16 +36,12 @@ impl Driver {
     fn begin_socket_splice(&mut self, ask: &SpliceBytes<'_>, id: u64) -> bool {
         let (far, near) = (ask.socket, ask.connection);
         let capsule = (ask.capsule != 0).then_some(u64::from(ask.capsule));
-        let fresh = self.tcp.sockets.get(&far).is_some_and(|far| far.is_fresh());
-        let Some(socket) = self
-            .tcp
-            .sockets
-            .get_mut(&near)
-            .filter(|_| fresh && far != near)
-        else {
+        let other = self.tcp.sockets.get(&far);
+        let may = far != near && other.is_some_and(|far| far.may_splice(ask.told));
+        let Some(socket) = self.tcp.sockets.get_mut(&near).filter(|_| may) else {
             return false;
         };
-        if !socket.is_free() || !socket.is_open() || socket.received() != ask.received {
+        if !socket.is_open() || !socket.may_splice(ask.received) {
             return false;
         }
         socket.revoke();
@@ -58,6 +54,7 @@ impl Driver {
             awaited: false,
         });
         if let Some(socket) = self.tcp.sockets.get_mut(&far) {
+            socket.revoke();
             socket.splice = Some(SocketSplice {
                 id,
                 near: Side::Socket(near),

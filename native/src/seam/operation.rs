@@ -202,6 +202,8 @@ pub struct SpliceBytes<'a> {
     pub stream: u32,
     /// Bytes of the stream, or of the second socket, that JavaScript has been told of.
     pub received: u64,
+    /// The same of `socket`.
+    pub told: u64,
     /// The type of the capsules around the bytes; 0 without.
     pub capsule: u32,
     /// What a parser between two frames reads before what comes next.

@@ -30,6 +30,7 @@ impl<'a> Words<'a> {
             connection: self.word(),
             stream: self.word(),
             received: self.long(),
+            told: self.long(),
             capsule: self.word(),
             prefix: self.bytes(),
         }

@@ -20,6 +20,11 @@ impl TcpSocket {
         self.is_free() && self.received() == 0
     }
 
+    /// It is JavaScript's, which knows of all that it received: `told` bytes.
+    pub fn may_splice(&self, told: u64) -> bool {
+        self.is_free() && self.received() == told
+    }
+
     /// Its bytes are JavaScript's.
     pub fn is_free(&self) -> bool {
         let open = self.connecting.is_none() && self.handshake.is_none();

@@ -13,7 +13,8 @@ export interface AppConnection {
   readonly over: AbortSignal;
   /** What came and was not taken. */
   readonly unread: Uint8Array;
-  take(count: number): void;
+  /** Takes the first `count` bytes of it. */
+  take(count: number): Uint8Array;
   /**
    * Resolves when more has come. Rejects with `ERR_CLOSED` when nothing more can come, with `ERR_TIMEOUT` when the
    * request took too long, with `ERR_REQUEST_MALFORMED` when `limit` bytes wait already.
@@ -105,7 +106,9 @@ export function createAppConnection(socket: TcpSocket, clock: Clock): AppConnect
     over: over.signal,
     unread: Buffer.alloc(0),
     take(count) {
+      const taken = connection.unread.subarray(0, count);
       connection.unread = connection.unread.subarray(count);
+      return taken;
     },
     async more(limit) {
       if (connection.unread.length >= limit)

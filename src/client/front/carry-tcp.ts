@@ -1,6 +1,8 @@
 import type { Clock } from '../../clock/clock.js';
 import { BautaError } from '../../protocol/bauta-error.js';
 import { formatHostPort } from '../../protocol/target.js';
+import type { ByteSplice, ByteSpliceStatistics } from '../../quic/byte-splice.js';
+import type { DataPath } from '../../tunnel/data-path.js';
 import { watchIdle } from '../../tunnel/idle-watch.js';
 import type { SideEnd } from '../../tunnel/side-end.js';
 import { JoinedSides } from '../../tunnel/tcp/join-sides.js';
@@ -17,6 +19,8 @@ export interface CarryContext {
   readonly ground: Pick<FrontGround, 'openRawTcp'>;
   readonly clock: Clock;
   readonly limits: FrontLimits;
+  /** What moves the bytes of a tunnel; default `auto`, the engine where it can. */
+  readonly dataPath?: DataPath | undefined;
   readonly event: (event: FrontEvent) => void;
 }
 
@@ -29,9 +33,11 @@ export interface FrontContext extends CarryContext {
 export interface FirstBytes {
   /** To the app, before the target's first byte. */
   readonly answer?: Uint8Array;
-  /** To the target: what the app sent early, where it is not unread at its connection. */
-  readonly early?: Uint8Array;
+  /** Takes what the app sent early, where that does not wait at its connection; it goes to the target. */
+  readonly takeEarly?: () => Uint8Array;
 }
+
+const nothing: ByteSpliceStatistics = { bytesIn: 0, bytesOut: 0 };
 
 function nameOf(target: Target): string {
   return typeof target === 'string' ? target : formatHostPort(target.host, target.port);
@@ -44,7 +50,7 @@ function worst(...ends: readonly SideEnd[]): SideEnd['kind'] {
 
 /**
  * Opens a tunnel to the target for an app's connection and joins the two: bytes, half closes and resets of each
- * go to the other. `opened` is asked for what goes first. Rejects with `BautaError` when
+ * go to the other, by the engine alone where it can. `opened` is asked for what goes first. Rejects with `BautaError` when
  * there is no tunnel; the app's connection is as it was then. Never dials the target itself.
  */
 export async function carryTcp(
@@ -56,36 +62,46 @@ export async function carryTcp(
   const { clock, limits, event } = context;
   const subject = { app: app.remoteAddress, network: 'tcp', target: nameOf(target) } as const;
   const join = new JoinedSides();
-  let first: FirstBytes;
-  app.limitRequest(undefined);
+  let splice: ByteSplice | undefined;
   try {
     const tunnel = await context.ground.openRawTcp(target, join.b, {
       signal: app.over,
       timeout: limits.openTimeout,
     });
     event({ type: 'tunnel-opened', ...subject });
-    first = opened();
-    if (first.answer) app.write(first.answer);
-    join.start(socketSide(app.socket), tunnel);
+    const { answer, takeEarly = () => app.take(app.unread.length) } = opened();
+    if (answer) app.write(answer);
+    const early = takeEarly();
+    tunnel.write(early, 0, early.length);
+    const joinSides = (): void => {
+      tunnel.start?.();
+      join.start(socketSide(app.socket), tunnel);
+      app.handOver(socketSideHandler(join.a), takeEarly());
+    };
+    const begun = (made: ByteSplice | undefined): void => {
+      splice = made;
+      joinSides();
+    };
+    const asked = context.dataPath !== 'js' && tunnel.splice?.(app.socket, begun);
+    if (!asked) joinSides();
   } catch (thrown) {
     const error = dialError(thrown);
     if (app.over.aborted) throw new BautaError('ERR_ABORTED', { cause: error });
     event({ type: 'tunnel-failed', ...subject, error });
     throw error;
   }
+  const carried = (): number => {
+    const { bytesIn, bytesOut } = splice?.statistics() ?? nothing;
+    return join.bytesFromA + join.bytesFromB + bytesIn + bytesOut;
+  };
   let idle = false;
-  const release = watchIdle(
-    clock,
-    limits.tcpIdleTimeout,
-    () => join.bytesFromA + join.bytesFromB,
-    () => {
-      idle = true;
-      join.reset('cancelled');
-    },
-  );
+  const release = watchIdle(clock, limits.tcpIdleTimeout, carried, () => {
+    idle = true;
+    join.reset('cancelled');
+  });
   void join.closed.then(({ a, b }) => {
     release();
-    event({ type: 'tunnel-closed', ...subject, how: idle ? 'idle' : worst(a, b) });
+    const how = idle ? 'idle' : worst(a, b);
+    event({ type: 'tunnel-closed', ...subject, how, dataPath: splice ? 'splice' : 'js' });
   });
-  app.handOver(socketSideHandler(join.a), first.early);
 }

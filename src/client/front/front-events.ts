@@ -13,7 +13,12 @@ export interface FrontSubject {
 /** What a front-end tells. */
 export type FrontEvent =
   | ({ readonly type: 'tunnel-opened' } & FrontSubject)
-  | ({ readonly type: 'tunnel-closed'; readonly how: 'ended' | 'reset' | 'lost' | 'idle' } & FrontSubject)
+  | ({
+      readonly type: 'tunnel-closed';
+      readonly how: 'ended' | 'reset' | 'lost' | 'idle';
+      /** What moved what it carried. */
+      readonly dataPath: 'js' | 'splice';
+    } & FrontSubject)
   | ({ readonly type: 'tunnel-failed'; readonly error: BautaError } & FrontSubject)
   /** Something that is no request, or a request of somebody who may not ask. */
   | { readonly type: 'app-refused'; readonly app: SocketAddress; readonly detail: string };

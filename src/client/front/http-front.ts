@@ -241,12 +241,15 @@ function createSession(app: AppConnection, duplex: Duplex, context: HttpContext)
     const received = connectRequest(request);
     if (received.kind === 'malformed') throw malformedRequest('CONNECT wants HOST:PORT and no content');
     const { host, port } = parseTarget(received.head.authority);
-    await carryTcp(app, { host, port }, context, () => {
+    const early = [head];
+    const takeEarly = (): Buffer => {
       const rest: unknown = duplex.read();
-      return {
-        answer: Buffer.from('HTTP/1.1 200 Connection Established\r\n\r\n'),
-        early: Buffer.concat(Buffer.isBuffer(rest) ? [head, rest] : [head]),
-      };
-    });
+      if (Buffer.isBuffer(rest)) early.push(rest);
+      return Buffer.concat(early.splice(0));
+    };
+    await carryTcp(app, { host, port }, context, () => ({
+      answer: Buffer.from('HTTP/1.1 200 Connection Established\r\n\r\n'),
+      takeEarly,
+    }));
   }
 }

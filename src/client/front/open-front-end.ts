@@ -3,6 +3,7 @@ import { areBasicCredentials } from '../../protocol/basic-credentials.js';
 import { BautaError } from '../../protocol/bauta-error.js';
 import { SOCKS_VERSION } from '../../protocol/socks5.js';
 import type { SocketAddress } from '../../quic/address.js';
+import type { DataPath } from '../../tunnel/data-path.js';
 import { isLoopback } from '../forward-spec.js';
 import type { AppConnection } from './app-connection.js';
 import type { FrontContext } from './carry-tcp.js';
@@ -29,6 +30,8 @@ export interface FrontEndOptions {
   /** The address that SOCKS5 apps are told to send datagrams to; default the one they reached the front-end by. */
   readonly associateAddress?: string;
   readonly limits?: Partial<FrontLimits>;
+  /** What moves the bytes of TCP tunnels; default `auto`, the engine where it can. */
+  readonly dataPath?: DataPath;
 }
 
 /** The longest first look at a connection, bytes. */
@@ -64,7 +67,7 @@ export async function openFrontEnd(options: FrontEndOptions): Promise<FrontEnd> 
     throw new BautaError('ERR_USAGE', { detail: 'the local user has a character that cannot be sent' });
   }
   const limits = { ...defaultFrontLimits, ...options.limits };
-  const context: FrontContext = { ground, clock, limits, event };
+  const context: FrontContext = { ground, clock, limits, dataPath: options.dataPath, event };
   const associations = createAssociationOffice(options.associateAddress);
   const http = createHttpFront({ ...context, user });
   const bySocks: Serve = (app) => void serveSocks(app, { ...context, user, associations });

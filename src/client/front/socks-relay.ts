@@ -83,7 +83,7 @@ export async function openAssociation(options: AssociationOptions): Promise<Asso
     count -= 1;
     if (latest === route) latest = undefined;
     route.flow.end();
-    if (route.flow.tunnel) event({ type: 'tunnel-closed', ...subjectOf(route), how });
+    if (route.flow.tunnel) event({ type: 'tunnel-closed', ...subjectOf(route), how, dataPath: 'js' });
   };
   const subjectOf = ({ target }: Pick<Route, 'target'>) =>
     ({

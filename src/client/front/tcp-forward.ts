@@ -1,6 +1,7 @@
 import type { Clock } from '../../clock/clock.js';
 import { parseTarget } from '../../protocol/target.js';
 import type { SocketAddress } from '../../quic/address.js';
+import type { DataPath } from '../../tunnel/data-path.js';
 import { carryTcp } from './carry-tcp.js';
 import type { FrontEvent } from './front-events.js';
 import type { FrontGround } from './front-ground.js';
@@ -15,6 +16,8 @@ export interface TcpForwardOptions {
   readonly clock: Clock;
   readonly event: (event: FrontEvent) => void;
   readonly limits?: Partial<FrontLimits>;
+  /** What moves the bytes; default `auto`, the engine where it can. */
+  readonly dataPath?: DataPath;
 }
 
 /**
@@ -23,7 +26,7 @@ export interface TcpForwardOptions {
  * `ERR_ADDRESS_UNAVAILABLE`.
  */
 export async function openTcpForward(options: TcpForwardOptions): Promise<FrontEnd> {
-  const { ground, clock, event } = options;
+  const { ground, clock, dataPath, event } = options;
   const { host, port } = parseTarget(options.target);
   const limits = { ...defaultFrontLimits, ...options.limits };
   return listenForApps({
@@ -33,9 +36,8 @@ export async function openTcpForward(options: TcpForwardOptions): Promise<FrontE
     limits,
     event,
     serve(app) {
-      void carryTcp(app, { host, port }, { ground, clock, limits, event }, () => ({})).catch(() => {
-        app.socket.reset();
-      });
+      const context = { ground, clock, limits, dataPath, event };
+      void carryTcp(app, { host, port }, context, () => ({})).catch(() => app.socket.reset());
     },
   });
 }

@@ -221,6 +221,7 @@ export function createClientStream(
     nativeDatagrams: false,
     maxDatagramSize: 0,
     closed,
+    spliceBytes: (far, capsule, begun) => tunnel?.spliceBytes?.(far, capsule, begun) ?? false,
     grant(bytes) {
       if (tunnel) tunnel.grant(bytes);
       else if (gate) gate.grant(bytes);

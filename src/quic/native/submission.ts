@@ -62,6 +62,7 @@ export interface Submission {
     connection: number,
     stream: number,
     received: number,
+    told: number,
     capsule: number,
     prefix: Uint8Array,
   ): void;
@@ -283,14 +284,15 @@ export function createSubmission(arena: Arena, native: NativeEngine): Submission
       words[at + 4] = debug.length;
       copy(debug, 0, debug.length, (at + 5) * 4);
     },
-    spliceBytes(kind, socket, connection, stream, received, capsule, prefix) {
-      const at = begin(kind, socket, 32 + prefix.length);
+    spliceBytes(kind, socket, connection, stream, received, told, capsule, prefix) {
+      const at = begin(kind, socket, 40 + prefix.length);
       words[at + 2] = connection;
       words[at + 3] = stream;
       long(at + 4, received);
-      words[at + 6] = capsule;
-      words[at + 7] = prefix.length;
-      copy(prefix, 0, prefix.length, (at + 8) * 4);
+      long(at + 6, told);
+      words[at + 8] = capsule;
+      words[at + 9] = prefix.length;
+      copy(prefix, 0, prefix.length, (at + 10) * 4);
     },
     packet(kind, subject, address, source, start, end) {
       if (address !== lastAddress) {

@@ -47,7 +47,6 @@ export class NativeTcpSocket implements TcpSocket {
   #last: NativeTcpStatistics | undefined;
   /** Told whether the engine moves the bytes. */
   #splicing: ((moves: boolean) => void) | undefined;
-  #granted = false;
   /** Bytes that were told. */
   #received = 0;
   /** Whose the socket is, once it is one's. */
@@ -68,7 +67,6 @@ export class NativeTcpSocket implements TcpSocket {
 
   grant(bytes: number): void {
     if (!this.#open || bytes <= 0) return;
-    this.#granted = true;
     this.context.submission.number(operation.tcpGrant, this.index, Math.min(bytes, mostCredit));
   }
 
@@ -136,8 +134,7 @@ export class NativeTcpSocket implements TcpSocket {
     received: number,
     request: ByteSpliceRequest,
   ): boolean {
-    if (!this.#open || this.#ended || this.#granted || context !== this.context || this.#splicing)
-      return false;
+    if (!this.#open || this.#ended || context !== this.context || this.#splicing) return false;
     if (request.prefix.length > longestPrefix) return false;
     const { begun, capsule = 0, prefix } = request;
     const splice: ByteSplice = {
@@ -147,7 +144,8 @@ export class NativeTcpSocket implements TcpSocket {
       },
     };
     this.#splicing = (moves) => begun(moves ? splice : undefined);
-    context.submission.spliceBytes(kind, this.index, connection, stream, received, capsule, prefix);
+    const told = this.#received;
+    context.submission.spliceBytes(kind, this.index, connection, stream, received, told, capsule, prefix);
     return true;
   }
 

@@ -1,5 +1,6 @@
 import type { ByteEnd } from '../../http/tunnel-stream.js';
 import type { ResetReason } from '../../protocol/reset-reason.js';
+import type { ByteSplice } from '../../quic/byte-splice.js';
 import type { TcpSocket } from '../../quic/tcp-socket.js';
 import type { SideEnd } from '../side-end.js';
 
@@ -12,7 +13,12 @@ export interface ByteSide {
   readonly socket?: TcpSocket;
   /** What its bytes may be spliced with, where the side is a stream and can be now. */
   byteEnd?(): ByteEnd | undefined;
-  /** Reading begins: of a far side that has waited for that. Idempotent. */
+  /**
+   * Where the side is a stream: as `TunnelStream.spliceBytes`, as long as it has not been started. False where it
+   * cannot be now.
+   */
+  splice?(far: TcpSocket | ByteEnd, begun: (splice: ByteSplice | undefined) => void): boolean;
+  /** Reading begins: of a side that waits for that. Idempotent. */
   start?(): void;
   /** Bytes that `write` took and the carrier has not yet. */
   readonly buffered: number;

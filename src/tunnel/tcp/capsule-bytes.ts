@@ -7,7 +7,7 @@ import {
 } from '../../protocol/connect-tcp.js';
 import { ConnectTcpError, createConnectTcpParser } from '../../protocol/connect-tcp-bytes.js';
 import { type SideEnd, sideEndOf } from '../side-end.js';
-import { ActingSide, type ByteSideHandler, type SideActs } from './byte-side.js';
+import { ActingSide, type ByteSide, type ByteSideHandler, type SideActs } from './byte-side.js';
 import type { ByteStreamBinding } from './byte-stream.js';
 
 /** Bytes of a capsule's longest header: two varints. */
@@ -29,6 +29,7 @@ class CapsuleSide extends ActingSide {
     acts: SideActs,
     readonly start: () => void,
     readonly byteEnd: () => ByteEnd | undefined,
+    readonly splice: NonNullable<ByteSide['splice']>,
   ) {
     super(acts);
   }
@@ -186,9 +187,16 @@ export function bindCapsuleBytes(revision: ConnectTcpRevision, handler: ByteSide
     topUp(0);
   };
   // The capsules of a token that has none of its own follow the peer's.
-  const byteEnd = (): ByteEnd | undefined =>
-    started || !revision.capsules ? undefined : side.stream?.byteEnd?.(revision.capsules.data);
-  const side = new CapsuleSide(acts, start, byteEnd);
+  const spliced = (): number | undefined => (started ? undefined : revision.capsules?.data);
+  const byteEnd = (): ByteEnd | undefined => {
+    const capsule = spliced();
+    return capsule === undefined ? undefined : side.stream?.byteEnd?.(capsule);
+  };
+  const splice: ByteSide['splice'] = (far, begun) => {
+    const capsule = spliced();
+    return capsule !== undefined && (side.stream?.spliceBytes?.(far, capsule, begun) ?? false);
+  };
+  const side = new CapsuleSide(acts, start, byteEnd, splice);
   const streamHandler: TunnelStreamHandler = {
     data(bytes, start, end) {
       if (over) return;

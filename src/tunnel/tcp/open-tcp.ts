@@ -8,6 +8,7 @@ import { capsuleProtocolField } from '../../protocol/capsule-protocol.js';
 import type { ConnectTcpRevision } from '../../protocol/connect-tcp.js';
 import type { Fields } from '../../protocol/fields.js';
 import type { ResetReason } from '../../protocol/reset-reason.js';
+import type { ByteSplice } from '../../quic/byte-splice.js';
 import { errorOfOutcome, errorOfResponse } from '../response-error.js';
 import { ActingSide, type ByteSide, type ByteSideHandler, type SideActs } from './byte-side.js';
 import { bindByteStream } from './byte-stream.js';
@@ -42,6 +43,8 @@ export type TcpTunnelRequest = TcpTunnelQuestion &
  * go ahead of the answer on HTTP/3 and HTTP/2, and wait for it on HTTP/1.1 (RFC 9931).
  */
 export interface OpenTcpTunnel extends ByteSide {
+  /** Reading begins, once the proxy has answered. Idempotent. */
+  start(): void;
   /**
    * The proxy's 2xx. Rejects with `BautaError`; the tunnel is over then. The first bytes may come in the same
    * turn as the answer, before a reaction to `ready` runs.
@@ -72,6 +75,9 @@ export function openTcpTunnel(
   const counters: MutableTcpTunnelStatistics = { bytesOut: 0, bytesIn: 0 };
   let phase: 'asking' | 'open' | 'failed' | 'closed' = 'asking';
   let opened = false;
+  /** `start` was called. */
+  let wanted = false;
+  let splice: ByteSplice | undefined;
   let linger: Timer | undefined;
   let resolveReady: (head: ResponseHead) => void = () => undefined;
   let rejectReady: (error: BautaError) => void = () => undefined;
@@ -133,7 +139,7 @@ export function openTcpTunnel(
     phase = 'open';
     opened = true;
     resolveReady(head);
-    binding.start();
+    if (wanted) binding.start();
   };
 
   const timeLimit = clock.setTimeout(
@@ -185,7 +191,26 @@ export function openTcpTunnel(
       if (phase === 'asking') failAndReset(new BautaError('ERR_CLOSED'), reason);
       else side.reset(reason);
     },
-    statistics: () => ({ ...counters }),
+    start() {
+      wanted = true;
+      if (opened) binding.start();
+    },
+    splice(far, begun) {
+      if (phase !== 'open') return false;
+      const told = (made: ByteSplice | undefined): void => {
+        splice = made;
+        begun(made);
+      };
+      return side.splice?.(far, told) ?? false;
+    },
+    statistics() {
+      const moved = splice?.statistics();
+      return {
+        // The far side of the splice is here: what went there came in.
+        bytesIn: counters.bytesIn + (moved?.bytesIn ?? 0),
+        bytesOut: counters.bytesOut + (moved?.bytesOut ?? 0),
+      };
+    },
     closed,
   });
 }
@@ -194,15 +219,19 @@ class AskedTcpTunnel extends ActingSide implements OpenTcpTunnel {
   readonly ready: OpenTcpTunnel['ready'];
   readonly closed: OpenTcpTunnel['closed'];
   readonly statistics: OpenTcpTunnel['statistics'];
+  readonly start: OpenTcpTunnel['start'];
+  readonly splice: NonNullable<OpenTcpTunnel['splice']>;
 
   constructor(
     private readonly side: Pick<ByteSide, 'buffered'>,
-    rest: SideActs & Pick<OpenTcpTunnel, 'ready' | 'closed' | 'statistics'>,
+    rest: SideActs & Omit<OpenTcpTunnel, keyof ByteSide> & Required<Pick<ByteSide, 'start' | 'splice'>>,
   ) {
     super(rest);
     this.ready = rest.ready;
     this.closed = rest.closed;
     this.statistics = rest.statistics;
+    this.start = rest.start;
+    this.splice = rest.splice;
   }
 
   override get buffered(): number {

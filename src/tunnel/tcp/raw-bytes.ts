@@ -1,5 +1,7 @@
 import type { ByteEnd, StreamOutcome, TunnelStream, TunnelStreamHandler } from '../../http/tunnel-stream.js';
 import type { ResetReason } from '../../protocol/reset-reason.js';
+import type { ByteSplice } from '../../quic/byte-splice.js';
+import type { TcpSocket } from '../../quic/tcp-socket.js';
 import { sideEndOf } from '../side-end.js';
 import type { ByteSide, ByteSideHandler } from './byte-side.js';
 import type { ByteStreamBinding } from './byte-stream.js';
@@ -21,6 +23,10 @@ class RawSide implements ByteSide {
 
   byteEnd(): ByteEnd | undefined {
     return this.started ? undefined : this.stream?.byteEnd?.(undefined);
+  }
+
+  splice(far: TcpSocket | ByteEnd, begun: (splice: ByteSplice | undefined) => void): boolean {
+    return !this.started && (this.stream?.spliceBytes?.(far, undefined, begun) ?? false);
   }
 
   grant(bytes: number): void {

@@ -171,19 +171,15 @@ export function serveTcp(
   };
   /** True when the engine was asked, and `join` follows its answer. */
   const handOver = (far: ByteSide): boolean => {
-    if (!options.splice || !stream.spliceBytes) return false;
-    const end = far.socket ?? far.byteEnd?.();
+    const end = options.splice ? (far.socket ?? far.byteEnd?.()) : undefined;
     if (!end) return false;
-    // The capsules of a token that has none of its own follow the peer's.
-    if (form.kind === 'connect-tcp' && !form.revision.capsules) return false;
-    const capsule = form.kind === 'connect' ? undefined : form.revision.capsules?.data;
     handingOver = far;
-    const asked = stream.spliceBytes(end, capsule, (begun) => {
+    const asked = near.side.splice?.(end, (begun) => {
       splice = begun;
       join(far);
     });
     if (!asked) handingOver = undefined;
-    return asked;
+    return asked ?? false;
   };
   const causeOf = ({ by, b }: JoinedSidesEnd, how: StreamOutcome): TcpServingCause => {
     if (by === 'b') return { kind: 'far', how: b };

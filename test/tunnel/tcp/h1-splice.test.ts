@@ -97,6 +97,7 @@ async function opened(t: TestContext, form: TcpForm, secure: boolean, early = ''
     client,
     new AbortController().signal,
   );
+  tunnel.start();
   client.tunnel = tunnel;
   if (early) write(tunnel, early);
   await tunnel.ready;

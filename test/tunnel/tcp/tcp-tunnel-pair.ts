@@ -116,6 +116,7 @@ export function ask(
     seen,
     signal,
   );
+  tunnel.start();
   const asked: Asked = {
     tunnel,
     seen,
