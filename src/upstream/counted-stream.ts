@@ -1,14 +1,39 @@
-import type { StreamOutcome, TunnelStream } from '../http/tunnel-stream.js';
+import type { ByteEnd, StreamOutcome, TunnelStream } from '../http/tunnel-stream.js';
 import type { ResetReason } from '../protocol/reset-reason.js';
+import type { ByteSplice } from '../quic/byte-splice.js';
 import type { DatagramOutcome } from '../quic/connection.js';
+import type { TcpSocket } from '../quic/tcp-socket.js';
+import { Line } from '../tables/line.js';
 
-/** Bytes of content, where a transport does not count for itself. */
-export interface ContentCounters {
-  sent: number;
-  received: number;
+/** Bytes of content of a connection, where a transport does not count for itself. */
+export class ContentCounters {
+  sent = 0;
+  received = 0;
+  private readonly splices = new Line<ByteSplice>();
+
+  /** Counts what the engine moves of a stream; `over` settles when that has ended. */
+  join(splice: ByteSplice, over: Promise<unknown>): void {
+    const place = this.splices.join(splice);
+    void over.then(() => {
+      this.splices.leave(place);
+      const { bytesIn, bytesOut } = splice.statistics();
+      this.sent += bytesOut;
+      this.received += bytesIn;
+    });
+  }
+
+  total(): { readonly bytesSent: number; readonly bytesReceived: number } {
+    let { sent, received } = this;
+    for (const splice of this.splices) {
+      const { bytesIn, bytesOut } = splice.statistics();
+      sent += bytesOut;
+      received += bytesIn;
+    }
+    return { bytesSent: sent, bytesReceived: received };
+  }
 }
 
-/** The same stream, with what is written to it counted. A class, because there is one for each tunnel. */
+/** The same stream, with what is sent of it counted. A class, because there is one for each tunnel. */
 class CountedStream implements TunnelStream {
   constructor(
     private readonly inner: TunnelStream,
@@ -52,6 +77,18 @@ class CountedStream implements TunnelStream {
   }
   sendDatagram(head: Uint8Array, body: Uint8Array, start: number, end: number): DatagramOutcome {
     return this.inner.sendDatagram(head, body, start, end);
+  }
+  spliceBytes(
+    far: TcpSocket | ByteEnd,
+    capsule: number | undefined,
+    begun: (splice: ByteSplice | undefined) => void,
+  ): boolean {
+    const { counters, inner } = this;
+    const told = (splice: ByteSplice | undefined): void => {
+      if (splice) counters.join(splice, inner.closed);
+      begun(splice);
+    };
+    return inner.spliceBytes?.(far, capsule, told) ?? false;
   }
   reset(reason: ResetReason): void {
     this.inner.reset(reason);

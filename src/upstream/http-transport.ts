@@ -9,7 +9,7 @@ import type { ClientStreamHandler, StreamOutcome } from '../http/tunnel-stream.j
 import type { ResetReason } from '../protocol/reset-reason.js';
 import type { SocketAddress } from '../quic/address.js';
 import { NumberTable } from '../tables/number-table.js';
-import { type ContentCounters, countedStream } from './counted-stream.js';
+import { ContentCounters, countedStream } from './counted-stream.js';
 import type {
   StreamContent,
   TransportConnection,
@@ -94,7 +94,7 @@ class AttachedConnection implements TransportConnection {
     private readonly seenAt: SocketAddress | undefined,
   ) {
     this.version = connection.version;
-    this.counters = connection.version === 'h3' ? undefined : { sent: 0, received: 0 };
+    this.counters = connection.version === 'h3' ? undefined : new ContentCounters();
   }
 
   get remoteAddress(): SocketAddress {
@@ -215,7 +215,7 @@ async function statisticsOf(
   counters: ContentCounters | undefined,
 ): Promise<TransportStatistics | undefined> {
   const quic = await connection.statistics();
-  if (!quic) return counters && { bytesSent: counters.sent, bytesReceived: counters.received };
+  if (!quic) return counters?.total();
   return {
     rtt: quic.rtt,
     bytesSent: quic.bytesSent,

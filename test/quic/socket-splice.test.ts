@@ -94,6 +94,34 @@ describe('TCP sockets spliced with each other', { ...limit, concurrency: false }
     other.socket.reset();
   });
 
+  test('the far one may have been read and written too', limit, async () => {
+    const far = await dial(world.server);
+    const { client, server } = await tcpPair(world, { serverCredit: 0 });
+    far.socket.grant(1000);
+    far.side.socket.write('head');
+    await wait(() => far.peer.text() === 'head');
+    put(far.peer, Buffer.from('before '));
+    put(server, Buffer.from('before '));
+    assert.ok(await begin(server.socket, far));
+    far.side.socket.write('after');
+    client.send('after');
+    await wait(() => client.text() === 'before after' && far.side.text() === 'before after');
+    assert.equal(far.peer.text(), 'head', 'what was left of its credit is of no use');
+    client.socket.reset();
+    far.socket.reset();
+
+    const late = await dial(world.server);
+    const pair = await tcpPair(world, { serverCredit: 0 });
+    late.socket.grant(1000);
+    late.side.socket.write('head');
+    // Either it came before, or all of it is the near side's.
+    const splice = await begin(pair.server.socket, late);
+    await wait(() => (splice ? pair.client.text() : late.peer.text()) === 'head');
+    if (!splice) assert.ok(await begin(pair.server.socket, late));
+    pair.client.socket.reset();
+    late.socket.reset();
+  });
+
   test('a reset of either end is told', limit, async () => {
     const one = await tunnel();
     one.client.socket.reset();

@@ -9,6 +9,7 @@ import { openFrontEnd } from '../../../src/client/front/open-front-end.js';
 import { openTcpForward } from '../../../src/client/front/tcp-forward.js';
 import { systemClock } from '../../../src/clock/system-clock.js';
 import type { TcpEnd, TcpSocket, TcpSockets } from '../../../src/quic/tcp-socket.js';
+import { dataPath } from '../../data-path.js';
 import { startTestProxy, type TestProxy } from '../test-proxy.js';
 import { startTarget } from './target-server.js';
 
@@ -102,18 +103,18 @@ const local = { address: '127.0.0.1', port: 0 };
 const clock = systemClock;
 const fronts: Readonly<Record<string, Front>> = {
   SOCKS5: {
-    open: (ground, _, event) => openFrontEnd({ kind: 'mixed', local, ground, clock, event }),
+    open: (ground, _, event) => openFrontEnd({ kind: 'mixed', local, ground, clock, dataPath, event }),
     greeting: (port) => Buffer.from([5, 1, 0, 5, 1, 0, 1, 127, 0, 0, 1, port >> 8, port & 0xff]),
     answer: 12,
   },
   'HTTP CONNECT': {
-    open: (ground, _, event) => openFrontEnd({ kind: 'mixed', local, ground, clock, event }),
+    open: (ground, _, event) => openFrontEnd({ kind: 'mixed', local, ground, clock, dataPath, event }),
     greeting: (port) => Buffer.from(`CONNECT 127.0.0.1:${port} HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n\r\n`),
     answer: ESTABLISHED.length,
   },
   'a TCP forward': {
     open: (ground, target, event) =>
-      openTcpForward({ local, target: `127.0.0.1:${target}`, ground, clock, event }),
+      openTcpForward({ local, target: `127.0.0.1:${target}`, ground, clock, dataPath, event }),
     greeting: () => Buffer.alloc(0),
     answer: 0,
   },
