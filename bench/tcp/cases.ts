@@ -13,6 +13,12 @@ export interface Case {
 const subjects: readonly (readonly [SubjectName, readonly Transport[]])[] = [
   ['forwarder', ['plain']],
   ['socat', ['plain']],
+  ['client-h3', ['plain']],
+  ['client-h3-js', ['plain']],
+  ['client-h2', ['plain']],
+  ['client-h2-js', ['plain']],
+  ['client-h1', ['plain']],
+  ['client-h1-js', ['plain']],
   ['bauta', ['h3', 'h2', 'h1']],
   ['bauta-js', ['h3']],
   ['relay', ['h3']],
@@ -44,6 +50,9 @@ export const cases: readonly Case[] = (['down', 'up'] as const).flatMap((directi
 export const comparedSubjects: Partial<Record<SubjectName, readonly SubjectName[]>> = {
   bauta: ['bauta-js', 'forwarder', 'socat', 'envoy', 'bare-node'],
   relay: ['relay-js', 'bauta'],
+  'client-h3': ['client-h3-js'],
+  'client-h2': ['client-h2-js'],
+  'client-h1': ['client-h1-js'],
 };
 
 /** The cases that a row is compared with: the same way, the same number of streams. */
