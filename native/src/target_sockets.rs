@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use napi::bindgen_prelude::Result;
 use napi_derive::napi;
+use socket2::SockRef;
 
 use crate::command::{AdoptSocket, Command, ConnectTcp, ListenTcp};
 use crate::counters::SocketCounters;
@@ -15,6 +16,7 @@ use crate::quic::settings::milliseconds;
 use crate::tcp::opening::{Connecting, Listening};
 use crate::udp::os_socket::{Opening, any_like};
 use crate::udp::plain_socket::PlainSocket;
+use crate::udp::reuse_port::let_peers_apart;
 
 #[napi(object)]
 pub struct TcpConnectSettings {
@@ -31,6 +33,10 @@ pub struct TcpListenSettings {
     pub backlog: u32,
     pub keep_alive: f64,
 }
+
+/// A socket at whose port others are opened for single peers, and one of those.
+const PORT_FOR_OTHERS: u32 = 1;
+const PORT_OF_ANOTHER: u32 = 2;
 
 fn given(address: String, port: u16) -> Result<Option<SocketAddr>> {
     if address.is_empty() {
@@ -53,6 +59,7 @@ impl NativeEngine {
         local: String,
         local_port: u16,
         buffer_size: f64,
+        port: u32,
     ) -> Result<i32> {
         let remote = given(remote, remote_port)?;
         let local = match (given(local, local_port)?, remote) {
@@ -65,12 +72,16 @@ impl NativeEngine {
             remote,
             dual_stack: false,
             buffer: (buffer_size > 0.0).then_some(buffer_size as usize),
-            shared: false,
+            shared: port == PORT_OF_ANOTHER,
         };
         let os = match PlainSocket::open(&opening) {
             Ok(os) => os,
             Err(error) => return Ok(errno(&error)),
         };
+        if port == PORT_FOR_OTHERS {
+            // Where it cannot be, opening the others fails.
+            let _ = let_peers_apart(&SockRef::from(&os.socket));
+        }
         let counters = Arc::new(SocketCounters::default());
         self.sockets
             .insert(socket, (os.local, Arc::clone(&counters)));

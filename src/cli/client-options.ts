@@ -62,7 +62,7 @@ export const clientTable = {
       name: 'data-path',
       value: 'auto|js|splice',
       complete: ['auto', 'js', 'splice'],
-      help: 'What moves the bytes of open TCP tunnels: the engine alone where it can (splice; auto, the default), or JavaScript (js).',
+      help: 'What moves what open tunnels carry: the engine alone where it can (splice), JavaScript (js), or for --udp by the number of datagrams (auto, the default). UDP of SOCKS5 is always moved by JavaScript.',
     },
     congestionOption,
     caOption,

@@ -32,6 +32,7 @@ async function openEnd(
       local,
       open: (handler, signal) => client.openRawUdp(target, handler, { signal }),
       clock,
+      dataPath: given.dataPath,
       event: udpForwardTeller(journal, target, verbose),
     });
     return { end, localAddress: forward.localAddress, close: () => forward.close() };

@@ -82,7 +82,7 @@ export function udpForwardTeller(
     if (event.type === 'peer-opened') journal.tell({ event: 'tunnel-opened', ...subject }, what);
     else {
       journal.tell(
-        { event: 'tunnel-closed', ...subject, reason: event.reason },
+        { event: 'tunnel-closed', ...subject, reason: event.reason, dataPath: event.dataPath },
         `${what} closed: ${event.reason}`,
       );
     }

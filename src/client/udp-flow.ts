@@ -1,5 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import type { BautaError } from '../protocol/bauta-error.js';
+import type { DatagramSplice } from '../quic/datagram-splice.js';
+import type { UdpSocket, UdpSocketHandler } from '../quic/udp-socket.js';
 import type { OpenUdpTunnel, UdpTunnelHandler } from '../tunnel/udp/open-udp.js';
 import { dialError } from './dial-failure.js';
 import { createUnreadDatagrams } from './unread-datagrams.js';
@@ -19,6 +21,22 @@ export interface UdpFlowOptions {
   readonly ended: () => void;
   /** What became of each datagram that was to be sent. */
   readonly count: (outcome: 'sent' | 'dropped', datagrams: number) => void;
+  /** How the engine may move the datagrams by itself; without it never. */
+  readonly splice?: FlowSplice;
+}
+
+export interface FlowSplice {
+  /** Datagrams, of both directions, that this side carries first (`data-path.ts`). */
+  readonly after: number;
+  /** Opens a socket that has the datagrams of the flow's peer alone from then on. */
+  readonly open: (handler: UdpSocketHandler) => Promise<UdpSocket>;
+}
+
+/** What the engine has moved, datagrams. */
+export interface FlowMoved {
+  readonly sent: number;
+  readonly received: number;
+  readonly dropped: number;
 }
 
 /** Datagrams between one local peer and one target: a tunnel that is opened by the first of them. */
@@ -26,6 +44,8 @@ export interface UdpFlow {
   /** When a datagram last went either way. */
   readonly lastActive: number;
   readonly tunnel: OpenUdpTunnel | undefined;
+  /** Undefined as long as it moves none. */
+  moved(): FlowMoved | undefined;
   send(bytes: Uint8Array, start: number, end: number): void;
   /** Ends the tunnel, or gives up opening it. Idempotent. */
   end(): void;
@@ -42,10 +62,36 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
   const waiting = createUnreadDatagrams(WAITING);
   let opening = false;
   let restsUntil = Number.NEGATIVE_INFINITY;
+  let lastActive = clock.now();
+  /** Datagrams until the splice. */
+  let before = options.splice?.after ?? Number.POSITIVE_INFINITY;
+  let own: UdpSocket | undefined;
+  let splice: DatagramSplice | undefined;
+  /** What the splice had moved when somebody looked. */
+  let seen = 0;
 
   const pass = (through: OpenUdpTunnel, bytes: Uint8Array, start: number, end: number): void => {
     count(through.send(bytes, start, end) === 'sent' ? 'sent' : 'dropped', 1);
-    flow.lastActive = clock.now();
+    carried();
+  };
+  const carried = (): void => {
+    lastActive = clock.now();
+    if (--before === 0) void handOver();
+  };
+  /** From here on the engine moves the datagrams, if it can. */
+  const handOver = async (): Promise<void> => {
+    const { tunnel } = flow;
+    if (!tunnel?.splice || !options.splice) return;
+    try {
+      // What comes before the engine has begun, and where it does not.
+      const packet: UdpSocketHandler['packet'] = (bytes, start, end) => flow.send(bytes, start, end);
+      own = await options.splice.open({ packet, problem: () => undefined });
+    } catch {
+      // JavaScript goes on.
+      return;
+    }
+    if (!cancel.signal.aborted) splice = tunnel.splice(own);
+    if (!splice) own.close();
   };
   const giveUpWaiting = (): void => {
     if (waiting.length > 0) count('dropped', waiting.length);
@@ -53,7 +99,7 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
   };
   const handler: UdpTunnelHandler = {
     payload(bytes, start, end) {
-      flow.lastActive = clock.now();
+      carried();
       options.payload(bytes, start, end);
     },
   };
@@ -71,6 +117,7 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
       });
       options.opened();
       for (let first = waiting.shift(); first; first = waiting.shift()) pass(made, first, 0, first.length);
+      if (options.splice?.after === 0) void handOver();
     } catch (error) {
       if (cancel.signal.aborted) return;
       giveUpWaiting();
@@ -81,9 +128,27 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
     }
   };
 
-  const flow: UdpFlow & { lastActive: number; tunnel: OpenUdpTunnel | undefined } = {
-    lastActive: clock.now(),
+  const flow: UdpFlow & { tunnel: OpenUdpTunnel | undefined } = {
+    get lastActive() {
+      const moved = flow.moved();
+      const all = moved ? moved.sent + moved.received + moved.dropped : 0;
+      if (all !== seen) {
+        seen = all;
+        lastActive = clock.now();
+      }
+      return lastActive;
+    },
     tunnel: undefined,
+    moved() {
+      if (!splice || splice.calledOff()) return undefined;
+      const told = splice.statistics();
+      return {
+        sent: told.payloadsOut,
+        received: told.payloadsIn - told.droppedInSocket - told.droppedInTooLarge,
+        dropped:
+          told.droppedOutQueueFull + told.droppedOutTooLarge + told.droppedInSocket + told.droppedInTooLarge,
+      };
+    },
     send(bytes, start, end) {
       if (cancel.signal.aborted) return;
       const { tunnel } = flow;
@@ -98,16 +163,17 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
         }
         void open();
       }
-      flow.lastActive = clock.now();
-      const before = waiting.dropped;
+      lastActive = clock.now();
+      const lost = waiting.dropped;
       waiting.push(Buffer.from(bytes.slice(start, end)));
-      if (waiting.dropped > before) count('dropped', waiting.dropped - before);
+      if (waiting.dropped > lost) count('dropped', waiting.dropped - lost);
     },
     end() {
       if (cancel.signal.aborted) return;
       cancel.abort();
       giveUpWaiting();
       flow.tunnel?.end();
+      own?.close();
     },
   };
   return flow;

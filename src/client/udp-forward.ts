@@ -2,8 +2,9 @@ import type { Clock, Timer } from '../clock/clock.js';
 import type { BautaError } from '../protocol/bauta-error.js';
 import type { SocketAddress } from '../quic/address.js';
 import type { UdpSocket, UdpSockets } from '../quic/udp-socket.js';
+import { type DataPath, spliceAfter } from '../tunnel/data-path.js';
 import { listenError } from './listen-error.js';
-import { createUdpFlow, type OpenFlow, type UdpFlow } from './udp-flow.js';
+import { createUdpFlow, type FlowMoved, type OpenFlow, type UdpFlow } from './udp-flow.js';
 
 /** What a forward tells. */
 export type UdpForwardEvent =
@@ -12,6 +13,8 @@ export type UdpForwardEvent =
       readonly type: 'peer-closed';
       readonly peer: SocketAddress;
       readonly reason: 'idle' | 'ended' | 'forced';
+      /** What moved its datagrams in the end. */
+      readonly dataPath: 'js' | 'splice';
     }
   /** The tunnel for a peer could not be opened; its next datagram tries again. */
   | { readonly type: 'peer-failed'; readonly peer: SocketAddress; readonly error: BautaError };
@@ -35,6 +38,8 @@ export interface UdpForwardOptions {
   readonly maxPeers?: number;
   /** Milliseconds without a datagram after which a peer's tunnel is ended; default 150,000. */
   readonly idleTimeout?: number;
+  /** What moves the datagrams of a peer; default `auto`: the engine, where it can, after a short exchange. */
+  readonly dataPath?: DataPath;
 }
 
 /** A bound local UDP port whose datagrams travel to one target through the proxy, and never around it. */
@@ -54,7 +59,7 @@ const EVICTABLE_AFTER = 10_000;
  * `ERR_ADDRESS_UNAVAILABLE`.
  */
 export async function openUdpForward(options: UdpForwardOptions): Promise<UdpForward> {
-  const { clock, maxPeers = 1_024, idleTimeout = 150_000 } = options;
+  const { clock, maxPeers = 1_024, idleTimeout = 150_000, dataPath = 'auto' } = options;
   /** By address, then by port: finding a peer makes no string. */
   const byAddress = new Map<string, Map<number, Peer>>();
   const counters = { sent: 0, dropped: 0 };
@@ -76,8 +81,17 @@ export async function openUdpForward(options: UdpForwardOptions): Promise<UdpFor
   };
   const finish = (peer: Peer, reason: 'idle' | 'ended' | 'forced'): void => {
     if (!remove(peer)) return;
+    const moved = peer.flow.moved();
+    if (moved) add(moved);
     peer.flow.end();
-    if (peer.flow.tunnel) options.event({ type: 'peer-closed', peer: peer.address, reason });
+    if (!peer.flow.tunnel) return;
+    const dataPath = moved ? 'splice' : 'js';
+    options.event({ type: 'peer-closed', peer: peer.address, reason, dataPath });
+  };
+  const add = (moved: FlowMoved): void => {
+    counters.sent += moved.sent;
+    counters.dropped += moved.dropped;
+    received += moved.received;
   };
 
   const makeRoom = (): boolean => {
@@ -108,6 +122,14 @@ export async function openUdpForward(options: UdpForwardOptions): Promise<UdpFor
         count(outcome, datagrams) {
           counters[outcome] += datagrams;
         },
+        splice: {
+          after: spliceAfter[dataPath],
+          open: (handler) =>
+            options.sockets.open(
+              { local: socket.localAddress, remote: address, port: 'of-another' },
+              handler,
+            ),
+        },
       }),
     };
     let ports = byAddress.get(from.address);
@@ -135,7 +157,10 @@ export async function openUdpForward(options: UdpForwardOptions): Promise<UdpFor
   let socket: UdpSocket;
   try {
     // The socket's own problems (an ICMP error for a peer that left, say) concern one packet: UDP loses it.
-    socket = await options.sockets.open({ local: options.local }, { packet, problem: () => undefined });
+    socket = await options.sockets.open(
+      { local: options.local, port: 'for-others' },
+      { packet, problem: () => undefined },
+    );
   } catch (error) {
     throw listenError(error, options.local);
   }
@@ -143,7 +168,17 @@ export async function openUdpForward(options: UdpForwardOptions): Promise<UdpFor
 
   return {
     localAddress: socket.localAddress,
-    statistics: () => ({ peers: count, sent: counters.sent, received, dropped: counters.dropped }),
+    statistics() {
+      let { sent, dropped } = counters;
+      let delivered = received;
+      for (const { flow } of each()) {
+        const moved = flow.moved();
+        sent += moved?.sent ?? 0;
+        dropped += moved?.dropped ?? 0;
+        delivered += moved?.received ?? 0;
+      }
+      return { peers: count, sent, received: delivered, dropped };
+    },
     async close() {
       if (closed) return;
       closed = true;

@@ -19,6 +19,12 @@ export interface UdpSocketOptions {
   readonly local?: SocketAddress;
   /** Bytes of kernel buffer to ask for, each way. */
   readonly bufferSize?: number;
+  /**
+   * `for-others`: sockets of single peers can be opened at its port, beside it. `of-another`: this is one, with that
+   * peer as `remote` and the other's address as `local`; the packets of the peer come to it instead. Where the system has
+   * no such thing, opening it fails.
+   */
+  readonly port?: 'for-others' | 'of-another';
 }
 
 export interface UdpSocketStatistics {

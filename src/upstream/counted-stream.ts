@@ -1,18 +1,25 @@
 import type { ByteEnd, StreamOutcome, TunnelStream } from '../http/tunnel-stream.js';
 import type { ResetReason } from '../protocol/reset-reason.js';
-import type { ByteSplice } from '../quic/byte-splice.js';
+import type { ByteSplice, ByteSpliceStatistics } from '../quic/byte-splice.js';
 import type { DatagramOutcome } from '../quic/connection.js';
+import type { DatagramSplice, TakeRest } from '../quic/datagram-splice.js';
 import type { TcpSocket } from '../quic/tcp-socket.js';
+import type { UdpSocket } from '../quic/udp-socket.js';
 import { Line } from '../tables/line.js';
+
+/** What the engine moves of a stream, bytes. */
+interface Moved {
+  statistics(): Pick<ByteSpliceStatistics, 'bytesIn' | 'bytesOut'>;
+}
 
 /** Bytes of content of a connection, where a transport does not count for itself. */
 export class ContentCounters {
   sent = 0;
   received = 0;
-  private readonly splices = new Line<ByteSplice>();
+  private readonly splices = new Line<Moved>();
 
   /** Counts what the engine moves of a stream; `over` settles when that has ended. */
-  join(splice: ByteSplice, over: Promise<unknown>): void {
+  join(splice: Moved, over: Promise<unknown>): void {
     const place = this.splices.join(splice);
     void over.then(() => {
       this.splices.leave(place);
@@ -89,6 +96,12 @@ class CountedStream implements TunnelStream {
       begun(splice);
     };
     return inner.spliceBytes?.(far, capsule, told) ?? false;
+  }
+  spliceCapsules(far: UdpSocket, rest: TakeRest): DatagramSplice | undefined {
+    const { counters, inner } = this;
+    const splice = inner.spliceCapsules?.(far, rest);
+    if (splice) counters.join(splice, inner.closed);
+    return splice;
   }
   reset(reason: ResetReason): void {
     this.inner.reset(reason);

@@ -14,10 +14,12 @@ use quinn_proto::{
     ConnectionId, ConnectionIdGenerator, EcnCodepoint, EndpointConfig, HashedConnectionIdGenerator,
     InvalidCid,
 };
+use socket2::SockRef;
 
 use crate::command::{Command, Stray};
 use crate::seam::mailbox::Mailbox;
 use crate::udp::os_socket::{ENDPOINT_BUFFER, Opening, bind};
+use crate::udp::reuse_port::{self, set_shared};
 
 /// Connection ids tell no more shards apart.
 pub const MOST_SHARDS: usize = 64;
@@ -194,13 +196,13 @@ fn open_sockets(local: SocketAddr, dual_stack: bool, shards: usize) -> io::Resul
     let mut sockets = vec![first];
     if shards > 1 && share(&mut sockets, &opening(local), shards).is_err() {
         sockets.truncate(1);
-        let _ = set_shared(&sockets[0], false);
+        let _ = set_shared(&SockRef::from(&sockets[0]), false);
     }
     Ok(sockets)
 }
 
 fn share(sockets: &mut Vec<UdpSocket>, opening: &Opening, shards: usize) -> io::Result<()> {
-    set_shared(&sockets[0], true)?;
+    set_shared(&SockRef::from(&sockets[0]), true)?;
     for _ in 1..shards {
         sockets.push(bind(&Opening {
             shared: true,
@@ -210,23 +212,10 @@ fn share(sockets: &mut Vec<UdpSocket>, opening: &Opening, shards: usize) -> io::
     steer(&sockets[0], shards)
 }
 
-#[cfg(target_os = "linux")]
-fn set_shared(socket: &UdpSocket, shared: bool) -> io::Result<()> {
-    socket2::SockRef::from(socket).set_reuse_port(shared)
-}
-
 /// Has the kernel pick the socket by the first byte of the connection id, modulo their number.
 #[cfg(target_os = "linux")]
 fn steer(socket: &UdpSocket, shards: usize) -> io::Result<()> {
-    use std::os::fd::AsRawFd;
-    const fn step(code: u32, yes: u8, no: u8, k: u32) -> libc::sock_filter {
-        libc::sock_filter {
-            code: code as u16,
-            jt: yes,
-            jf: no,
-            k,
-        }
-    }
+    use crate::udp::reuse_port::step;
     const LOAD_BYTE: u32 = libc::BPF_LD | libc::BPF_B | libc::BPF_ABS;
     // The packet begins behind the UDP header here. What is too short for a step goes to shard 0.
     let mut program = [
@@ -243,35 +232,7 @@ fn steer(socket: &UdpSocket, shards: usize) -> io::Result<()> {
         ),
         step(libc::BPF_RET | libc::BPF_A, 0, 0, 0),
     ];
-    let filter = libc::sock_fprog {
-        len: program.len() as u16,
-        filter: program.as_mut_ptr(),
-    };
-    // SAFETY: the pointer and length describe `filter`, which points to `program`; the kernel copies
-    // both, and both outlive the call.
-    let result = unsafe {
-        libc::setsockopt(
-            socket.as_raw_fd(),
-            libc::SOL_SOCKET,
-            libc::SO_ATTACH_REUSEPORT_CBPF,
-            (&raw const filter).cast(),
-            size_of_val(&filter) as libc::socklen_t,
-        )
-    };
-    if result == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::last_os_error())
-    }
-}
-
-#[cfg(not(target_os = "linux"))]
-fn set_shared(_socket: &UdpSocket, shared: bool) -> io::Result<()> {
-    if shared {
-        Err(io::ErrorKind::Unsupported.into())
-    } else {
-        Ok(())
-    }
+    reuse_port::steer(&SockRef::from(socket), &mut program)
 }
 
 #[cfg(not(target_os = "linux"))]

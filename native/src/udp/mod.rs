@@ -10,6 +10,7 @@ pub mod plain_socket;
 pub mod plain_socket {
     pub use super::os_socket::OsSocket as PlainSocket;
 }
+pub mod reuse_port;
 pub mod scratch;
 pub mod target;
 mod target_receiving;

@@ -222,6 +222,7 @@ export function createClientStream(
     maxDatagramSize: 0,
     closed,
     spliceBytes: (far, capsule, begun) => tunnel?.spliceBytes?.(far, capsule, begun) ?? false,
+    spliceCapsules: (far, rest) => tunnel?.spliceCapsules?.(far, rest),
     grant(bytes) {
       if (tunnel) tunnel.grant(bytes);
       else if (gate) gate.grant(bytes);

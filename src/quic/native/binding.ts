@@ -112,7 +112,7 @@ export interface NativeEngine {
   listen(endpoint: number, settings: NativeListenSettings, group?: NativeListenerGroup, shard?: number): void;
   setCertificates(endpoint: number, certificates: readonly NativeCertificate[]): void;
   connect(endpoint: number, settings: NativeConnectSettings): void;
-  /** 0 or the number of an error; an empty address is none. */
+  /** 0 or the number of an error; an empty address is none; `port` is 1 for one with others beside it, 2 for one of those. */
   openSocket(
     socket: number,
     remote: string,
@@ -120,6 +120,7 @@ export interface NativeEngine {
     local: string,
     localPort: number,
     bufferSize: number,
+    port: number,
   ): number;
   socketAddress(socket: number): SocketAddress | null;
   connectTcp(socket: number, settings: NativeTcpConnectSettings): void;

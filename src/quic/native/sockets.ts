@@ -20,6 +20,9 @@ const sendQueue = 1024 * 1024;
 const nowhere: SocketAddress = { address: '0.0.0.0', port: 0 };
 const unset: SocketAddress = { address: '', port: 0 };
 
+/** As the engine has them. */
+const ports = { 'for-others': 1, 'of-another': 2 } as const;
+
 const nothing: UdpSocketStatistics = zeroUdpSocketStatistics();
 
 /** So many sockets that are free for the next keep what the native side has of them, which those replace. */
@@ -159,9 +162,13 @@ export function socketClosed(context: EngineContext, index: number): void {
 /** The engine's sockets. */
 export function createUdpSockets(context: EngineContext): UdpSockets {
   /** 0 or the number of an error. */
-  const opened = (index: number, { remote, local, bufferSize = 0 }: UdpSocketOptions): number => {
+  const opened = (index: number, { remote, local, bufferSize = 0, port }: UdpSocketOptions): number => {
     const [there, here] = [remote ?? unset, local ?? unset];
-    return context.native.openSocket(index, there.address, there.port, here.address, here.port, bufferSize);
+    return context.native.openSocket(
+      ...([index, there.address, there.port, here.address, here.port] as const),
+      bufferSize,
+      port === undefined ? 0 : ports[port],
+    );
   };
   return {
     async open(options: UdpSocketOptions, handler: UdpSocketHandler): Promise<UdpSocket> {

@@ -10,9 +10,16 @@ import { capsuleProtocolField } from '../../protocol/capsule-protocol.js';
 import type { Fields } from '../../protocol/fields.js';
 import type { ResetReason } from '../../protocol/reset-reason.js';
 import type { DatagramOutcome } from '../../quic/connection.js';
+import type { DatagramSplice } from '../../quic/datagram-splice.js';
+import type { UdpSocket } from '../../quic/udp-socket.js';
 import { errorOfOutcome, errorOfResponse } from '../response-error.js';
 import { CONTEXT_ZERO, MAX_UDP_PAYLOAD, payloadStart, UNKNOWN_CONTEXT } from './context.js';
-import { countOut, type UdpTunnelStatistics, zeroUdpTunnelStatistics } from './tunnel-statistics.js';
+import {
+  countOut,
+  type UdpTunnelStatistics,
+  withSpliced,
+  zeroUdpTunnelStatistics,
+} from './tunnel-statistics.js';
 
 export interface UdpTunnelRequest {
   /** The proxy's host and port, as in its template. */
@@ -46,6 +53,11 @@ export interface OpenUdpTunnel {
    * An empty payload is a packet too.
    */
   send(bytes: Uint8Array, start: number, end: number): DatagramOutcome;
+  /**
+   * Lets the transport itself move payloads of the open tunnel to a connected socket and its packets back, as
+   * `TunnelStream.spliceDatagrams` or its `spliceCapsules`, once. Undefined where it cannot.
+   */
+  splice?(far: UdpSocket): DatagramSplice | undefined;
   statistics(): UdpTunnelStatistics;
   /** Ends the tunnel in order. Idempotent. */
   end(): void;
@@ -72,6 +84,7 @@ export function openUdpTunnel(
   let phase: 'asking' | 'open' | 'ending' | 'closed' = 'asking';
   let peerEnded = false;
   let linger: Timer | undefined;
+  let spliced: DatagramSplice | undefined;
   let resolveReady: (head: ResponseHead) => void = () => undefined;
   let rejectReady: (error: BautaError) => void = () => undefined;
   const ready = new Promise<ResponseHead>((resolve, reject) => {
@@ -183,7 +196,15 @@ export function openUdpTunnel(
       const outcome = binding.datagrams.sendDatagram(CONTEXT_ZERO, bytes, start, end);
       return countOut(counters, outcome, end - start);
     },
-    statistics: () => ({ ...counters, droppedInEarly: binding.datagrams.statistics().droppedEarly }),
+    splice(far) {
+      if (phase !== 'open' || spliced) return undefined;
+      spliced = binding.datagrams.splice(far);
+      return spliced;
+    },
+    statistics() {
+      const own = { ...counters, droppedInEarly: binding.datagrams.statistics().droppedEarly };
+      return spliced ? withSpliced(own, spliced.statistics()) : own;
+    },
     end: () => (phase === 'asking' ? fail(new BautaError('ERR_CLOSED'), 'cancelled') : finish()),
     reset(reason) {
       if (phase === 'asking') fail(new BautaError('ERR_CLOSED'), reason);
@@ -202,17 +223,19 @@ class AskedUdpTunnel implements OpenUdpTunnel {
   readonly ready: OpenUdpTunnel['ready'];
   readonly closed: OpenUdpTunnel['closed'];
   readonly send: OpenUdpTunnel['send'];
+  readonly splice: NonNullable<OpenUdpTunnel['splice']>;
   readonly statistics: OpenUdpTunnel['statistics'];
   readonly end: OpenUdpTunnel['end'];
   readonly reset: OpenUdpTunnel['reset'];
 
   constructor(
     private readonly datagrams: Pick<DatagramStream, 'maxDatagramSize'>,
-    rest: Omit<OpenUdpTunnel, 'maxPayloadSize'>,
+    rest: Required<Omit<OpenUdpTunnel, 'maxPayloadSize'>>,
   ) {
     this.ready = rest.ready;
     this.closed = rest.closed;
     this.send = rest.send;
+    this.splice = rest.splice;
     this.statistics = rest.statistics;
     this.end = rest.end;
     this.reset = rest.reset;
