@@ -13,6 +13,7 @@ const run = promisify(execFile);
 const engine = createNativeEngine();
 after(() => engine.close());
 const limit = { timeout: 120_000 };
+const linuxOnly = { ...limit, skip: process.platform !== 'linux' && 'a port has one socket here' };
 
 interface Received {
   readonly packets: { readonly bytes: Buffer; readonly from: SocketAddress | undefined }[];
@@ -217,4 +218,47 @@ describe('UDP sockets of the native engine', () => {
     assert.equal(packets.length, 0);
     plain.close();
   });
+
+  for (const address of ['127.0.0.1', '::1', '0.0.0.0']) {
+    test(`a peer's own socket at the port of another (${address})`, linuxOnly, async () => {
+      const loopback = address === '0.0.0.0' ? '127.0.0.1' : address;
+      const all = received();
+      const first = await engine.udp.open({ local: { address, port: 0 }, port: 'for-others' }, all.handler);
+      const to = { address: loopback, port: first.localAddress.port };
+      const open = () => engine.udp.open({ local: { address: loopback, port: 0 } }, received().handler);
+      const [one, other] = [await open(), await open()];
+      // A flood, so that something comes at every moment of the opening.
+      const flood = setInterval(() => {
+        for (let count = 0; count < 50; count++) send(other, 'other', to);
+      }, 1);
+      for (let round = 0; round < 20; round++) {
+        const own = received();
+        const beside = await engine.udp.open(
+          { local: first.localAddress, remote: one.localAddress, port: 'of-another' },
+          own.handler,
+        );
+        assert.equal(beside.localAddress.port, to.port);
+        await until(() => {
+          send(one, `round ${round}`, to);
+          return own.packets.length > 0;
+        });
+        const strangers = own.packets.map(({ bytes }) => bytes.toString()).filter((text) => text === 'other');
+        assert.deepEqual(strangers, [], 'nobody else reaches it');
+        beside.close();
+        // With the socket closed its peer is everybody again.
+        await until(() => {
+          send(one, `after ${round}`, to);
+          return all.packets.some(({ bytes }) => bytes.toString() === `after ${round}`);
+        });
+      }
+      clearInterval(flood);
+      const port = { port: 'of-another' as const, remote: one.localAddress };
+      const alone = await engine.udp.open({ local: { address, port: 0 } }, received().handler);
+      const refused = engine.udp.open({ ...port, local: alone.localAddress }, received().handler);
+      await assert.rejects(refused, { errno: 'EADDRINUSE' }, 'of one that lets none beside it');
+      const again = engine.udp.open({ local: first.localAddress }, received().handler);
+      await assert.rejects(again, { errno: 'EADDRINUSE' }, 'without being asked for');
+      for (const socket of [first, one, other, alone]) socket.close();
+    });
+  }
 });
