@@ -20,6 +20,8 @@ export interface Case {
   readonly warmup?: number;
   /** Smaller is better. */
   readonly inverse?: boolean;
+  /** Another process of ours works beside it, whose cores count as foreign. */
+  readonly accompanied?: boolean;
 }
 
 const sizes = [64, 1200] as const;
@@ -75,6 +77,19 @@ function many(size: number): Case {
   return { ...one, args: [...one.args, '--conns', '4', '--tunnels', '4'] };
 }
 
+/** A UDP forward of the client, with its floor. */
+function forward(version: 'h3' | 'h2' | 'h1'): Case[] {
+  const floors = [`js-forward-${version}-echo-1200`, `js-forward-${version}-latency`] as const;
+  const of = (subject: SubjectKind, [rate, delay]: readonly [string, string], compared: boolean): Case[] => [
+    echo(rate, subject, 'udp', 1200, compared ? [floors[0]] : []),
+    latency(delay, subject, 'udp', 1, compared ? [floors[1]] : []),
+  ];
+  return [
+    ...of(`js-forward-${version}`, floors, false),
+    ...of(`forward-${version}`, [`forward-${version}-echo-1200`, `forward-${version}-latency`], true),
+  ].map((one) => ({ ...one, accompanied: true }));
+}
+
 const login = `Basic ${Buffer.from(`load:${PASSWORD}`).toString('base64')}`;
 
 /** Tunnels opened and closed, `mode` is `setup` or `setup-cold`. */
@@ -124,6 +139,7 @@ export const cases: readonly Case[] = [
   latency('h3-js-latency', 'proxy-js', 'h3', 1, ['forwarder-latency', 'quic-latency']),
   latency('forwarder-latency-64', 'forwarder', 'udp', 64, []),
   latency('h3-latency-64', 'proxy', 'h3', 64, ['forwarder-latency-64']),
+  ...(['h3', 'h2', 'h1'] as const).flatMap(forward),
   ...[1, 8].flatMap((atOnce) => [
     setup(`envoy-setup-${atOnce}`, 'envoy', 'setup', atOnce, []),
     setup(`h3-setup-${atOnce}`, 'proxy', 'setup', atOnce, [`envoy-setup-${atOnce}`]),

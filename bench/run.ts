@@ -55,7 +55,8 @@ const foreign = (result: LoadResult): number => Number(result['foreign_cores'] ?
 /** Measures; again when strangers disturbed the machine, and then the least disturbed run counts. */
 async function measureInPeace(...what: Parameters<typeof measure>): Promise<LoadResult> {
   let best = await measure(...what);
-  for (let repeat = 0; repeat < REPEATS && foreign(best) > DISTURBED; repeat++) {
+  const repeats = what[0].accompanied ? 0 : REPEATS;
+  for (let repeat = 0; repeat < repeats && foreign(best) > DISTURBED; repeat++) {
     const next = await measure(...what);
     if (foreign(next) < foreign(best)) best = next;
   }

@@ -1,16 +1,31 @@
 import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { publicKeyPin } from '../src/ops/public-key-pin.js';
+import type { HttpVersion } from '../src/protocol/reset-reason.js';
 import type { ProxyLimits } from '../src/proxy/index.js';
 import type { DataPath } from '../src/tunnel/data-path.js';
 import { type Subject, startEnvoy, subjectOf } from './foreign-program.js';
 import { startLoadServer } from './load-program.js';
 
-/** What is measured: the proxy, one of the floors that it is compared with, or a proxy of others. */
-export type SubjectKind = 'proxy' | 'proxy-js' | 'proxy-password' | 'forwarder' | 'quic-echo' | 'envoy';
+/**
+ * What is measured: the proxy, a UDP forward of the client over a version of HTTP, one of the floors that these are
+ * compared with, or a proxy of others.
+ */
+export type SubjectKind =
+  | 'proxy'
+  | 'proxy-js'
+  | 'proxy-password'
+  | `forward-${HttpVersion}`
+  | `js-forward-${HttpVersion}`
+  | 'forwarder'
+  | 'quic-echo'
+  | 'envoy';
 
 /** The user `load` of the proxy that asks for a password has this one. */
 export const PASSWORD = 'correct horse';
@@ -52,18 +67,48 @@ export function startTarget(program: string): Promise<Subject> {
   return startServer(program, (address) => ['target', '--listen', address]);
 }
 
-/** The proxy under test; it leaves its certificate in the folder. */
-export async function startProxy(folder: string, settings: ProxySettings = {}): Promise<Subject> {
-  const script = fileURLToPath(new URL('proxy-process.js', import.meta.url));
-  const child = spawn(process.execPath, [script, folder, JSON.stringify(settings)], {
-    stdio: ['pipe', 'pipe', 'inherit'],
-  });
+/** Starts a program of this folder, which tells its port in its first line and ends with its standard input. */
+async function startProgram(name: string, args: readonly string[]): Promise<Subject> {
+  const script = fileURLToPath(new URL(name, import.meta.url));
+  const child = spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
   const line = await Promise.race([
     once(createInterface(child.stdout), 'line', { signal: AbortSignal.timeout(15_000) }),
-    once(child, 'exit').then(() => Promise.reject(new Error('the proxy under test has ended'))),
+    once(child, 'exit').then(() => Promise.reject(new Error(`${name} has ended`))),
   ]);
   const { port } = JSON.parse(String(line[0])) as { port: number };
   return subjectOf(child, `127.0.0.1:${port}`, () => child.stdin.end());
+}
+
+/** The proxy under test; it leaves its certificate in the folder. */
+export function startProxy(folder: string, settings: ProxySettings = {}): Promise<Subject> {
+  return startProgram('proxy-process.js', [folder, JSON.stringify(settings)]);
+}
+
+/** A forward of bauta's client. */
+export interface ForwardSettings {
+  readonly network: 'tcp' | 'udp';
+  readonly version: HttpVersion;
+  readonly dataPath: DataPath;
+}
+
+/** The client under test, with a proxy of its own between it and the target. */
+export async function startForward(
+  folder: string,
+  target: Subject,
+  settings: ForwardSettings,
+): Promise<Subject> {
+  const proxy = await startProxy(folder);
+  const pin = publicKeyPin(await readFile(join(folder, 'cert.pem'), 'utf8'));
+  const link = `https://${proxy.address}/#pin=${pin}`;
+  const given = { ...settings, link, target: target.address };
+  const client = await startProgram('client-process.js', [JSON.stringify(given)]);
+  return {
+    ...client,
+    async close() {
+      await client.close();
+      await proxy.close();
+    },
+  };
 }
 
 /** Starts what is measured. `folder` holds the certificate: a proxy writes it, the QUIC echo reads it. */
@@ -77,6 +122,12 @@ export function startSubject(
   if (kind === 'proxy-js') return startProxy(folder, { dataPath: 'js' });
   if (kind === 'proxy-password') return startProxy(folder, { password: PASSWORD });
   if (kind === 'envoy') return startEnvoy(folder);
+  for (const version of ['h3', 'h2', 'h1'] as const) {
+    const settings = { network: 'udp', version } as const;
+    if (kind === `forward-${version}`) return startForward(folder, target, { ...settings, dataPath: 'auto' });
+    if (kind === `js-forward-${version}`)
+      return startForward(folder, target, { ...settings, dataPath: 'js' });
+  }
   if (kind === 'forwarder') {
     return startServer(program, (address) => ['forward', '--listen', address, '--to', target.address]);
   }

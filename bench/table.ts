@@ -73,6 +73,7 @@ const number = (value: number | undefined): string => {
 const comparisons = [
   { title: 'x forwarder', begins: 'forwarder-' },
   { title: 'x QUIC', begins: 'quic-' },
+  { title: 'x JavaScript', begins: 'js-' },
   { title: 'x Envoy', begins: 'envoy-' },
   { title: 'x no password', begins: 'h3-setup-' },
 ];

@@ -1,13 +1,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
-import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
-import { publicKeyPin } from '../../src/ops/public-key-pin.js';
-import type { HttpVersion } from '../../src/protocol/reset-reason.js';
 import type { DataPath } from '../../src/tunnel/data-path.js';
 import { freePort, hasEnvoy, type Subject, startEnvoy, startForeign, subjectOf } from '../foreign-program.js';
+import { startForward } from '../subjects.js';
 
 export type { Subject } from '../foreign-program.js';
 
@@ -34,16 +31,6 @@ export const subjectNames = [
 ] as const;
 
 export type SubjectName = (typeof subjectNames)[number];
-
-/** A TCP forward of bauta's client. */
-export interface ForwardSettings {
-  /** Of the proxy. */
-  readonly link: string;
-  readonly version: HttpVersion;
-  readonly dataPath: DataPath;
-  /** Where it leads, 127.0.0.1:PORT. */
-  readonly target: string;
-}
 
 const versionOf = {
   'client-h3': 'h3',
@@ -86,26 +73,6 @@ async function startRelay(folder: string, dataPath: DataPath): Promise<Subject> 
   };
 }
 
-/** The process under test is the client. */
-async function startClient(
-  folder: string,
-  target: Subject,
-  settings: Pick<ForwardSettings, 'version' | 'dataPath'>,
-): Promise<Subject> {
-  const proxy = await startProgram('../proxy-process.js', [folder]);
-  const pin = publicKeyPin(await readFile(join(folder, 'cert.pem'), 'utf8'));
-  const link = `https://${proxy.address}/#pin=${pin}`;
-  const given: ForwardSettings = { ...settings, link, target: target.address };
-  const client = await startProgram('client-process.js', [JSON.stringify(given)]);
-  return {
-    ...client,
-    async close() {
-      await client.close();
-      await proxy.close();
-    },
-  };
-}
-
 /** `folder` holds cert.pem and key.pem once bauta was started there. */
 export async function startSubject(name: SubjectName, folder: string, target: Subject): Promise<Subject> {
   switch (name) {
@@ -120,11 +87,11 @@ export async function startSubject(name: SubjectName, folder: string, target: Su
     case 'client-h3':
     case 'client-h2':
     case 'client-h1':
-      return startClient(folder, target, { version: versionOf[name], dataPath: 'auto' });
+      return startForward(folder, target, { network: 'tcp', version: versionOf[name], dataPath: 'auto' });
     case 'client-h3-js':
     case 'client-h2-js':
     case 'client-h1-js':
-      return startClient(folder, target, { version: versionOf[name], dataPath: 'js' });
+      return startForward(folder, target, { network: 'tcp', version: versionOf[name], dataPath: 'js' });
     case 'forwarder':
       return startProgram('forwarder-process.js', [target.address]);
     case 'bare-node':
