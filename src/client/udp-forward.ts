@@ -3,6 +3,7 @@ import type { BautaError } from '../protocol/bauta-error.js';
 import type { SocketAddress } from '../quic/address.js';
 import type { UdpSocket, UdpSockets } from '../quic/udp-socket.js';
 import { type DataPath, spliceAfter } from '../tunnel/data-path.js';
+import { SOCKET_BUFFER } from '../tunnel/udp/socket-buffer.js';
 import { listenError } from './listen-error.js';
 import { createUdpFlow, type FlowMoved, type OpenFlow, type UdpFlow } from './udp-flow.js';
 
@@ -126,7 +127,7 @@ export async function openUdpForward(options: UdpForwardOptions): Promise<UdpFor
           after: spliceAfter[dataPath],
           open: (handler) =>
             options.sockets.open(
-              { local: socket.localAddress, remote: address, port: 'of-another' },
+              { local: socket.localAddress, remote: address, bufferSize: SOCKET_BUFFER, port: 'of-another' },
               handler,
             ),
         },
@@ -158,7 +159,7 @@ export async function openUdpForward(options: UdpForwardOptions): Promise<UdpFor
   try {
     // The socket's own problems (an ICMP error for a peer that left, say) concern one packet: UDP loses it.
     socket = await options.sockets.open(
-      { local: options.local, port: 'for-others' },
+      { local: options.local, bufferSize: SOCKET_BUFFER, port: 'for-others' },
       { packet, problem: () => undefined },
     );
   } catch (error) {

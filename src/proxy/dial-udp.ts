@@ -6,16 +6,11 @@ import {
   type UdpSocketHandler,
   type UdpSockets,
 } from '../quic/udp-socket.js';
+import { SOCKET_BUFFER } from '../tunnel/udp/socket-buffer.js';
 
 export type UdpDial =
   | { readonly kind: 'open'; readonly socket: UdpSocket; readonly remote: SocketAddress }
   | { readonly kind: 'failed'; readonly problem: UdpProblem; readonly errno: string };
-
-/**
- * Kernel buffer of a target's socket, each way: the system's default holds fewer than a hundred packets of full
- * size, and a burst of a target that is near loses the rest.
- */
-const SOCKET_BUFFER = 1024 * 1024;
 
 /** Another address may do better. */
 const tryNext: Record<UdpProblem, boolean> = {

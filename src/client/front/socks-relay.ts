@@ -4,6 +4,7 @@ import { readSocks5Address, readSocks5DatagramHead } from '../../protocol/socks5
 import { formatHostPort, makeTarget, type Target } from '../../protocol/target.js';
 import type { SocketAddress } from '../../quic/address.js';
 import type { UdpSocket } from '../../quic/udp-socket.js';
+import { SOCKET_BUFFER } from '../../tunnel/udp/socket-buffer.js';
 import { listenError } from '../listen-error.js';
 import { createUdpFlow, type UdpFlow } from '../udp-flow.js';
 import type { FrontContext } from './carry-tcp.js';
@@ -162,7 +163,7 @@ export async function openAssociation(options: AssociationOptions): Promise<Asso
   try {
     socket = await options.ground
       .sockets()
-      .open({ local: options.local }, { packet, problem: () => undefined });
+      .open({ local: options.local, bufferSize: SOCKET_BUFFER }, { packet, problem: () => undefined });
   } catch (error) {
     throw listenError(error, options.local);
   }
