@@ -1,17 +1,23 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
+import { readFile } from 'node:fs/promises';
 import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
 import type { ClientCore } from '../../src/client/client-core.js';
 import { connectCore } from '../../src/client/connect.js';
 import { openUdpForward, type UdpForward, type UdpForwardEvent } from '../../src/client/udp-forward.js';
 import { createVirtualClock, type VirtualClock } from '../../src/clock/virtual-clock.js';
 import { BautaError } from '../../src/protocol/bauta-error.js';
 import type { DataPath } from '../../src/tunnel/data-path.js';
+import { SOCKET_BUFFER } from '../../src/tunnel/udp/socket-buffer.js';
 import { until } from '../proxy/tcp-target.js';
+import { startHop } from './chain-hop.js';
 import { type EchoServer, startEcho } from './echo-server.js';
 import { startTestProxy, type TestProxy } from './test-proxy.js';
 
+const run = promisify(execFile);
 const limit = { timeout: 120_000 };
 const linux = process.platform === 'linux';
 
@@ -206,3 +212,36 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
     });
   });
 }
+
+test('its sockets have room for a burst, the one of a peer too', {
+  ...limit,
+  skip: !linux && 'ss is of Linux',
+}, async () => {
+  await using proxy = await startTestProxy();
+  await using client = await connectCore(proxy.link);
+  await using echo = await startEcho();
+  const { forward } = await openForward(client, echo.target);
+  await talk(await openApp(forward));
+  const { stdout } = await run('ss', ['-uanmH', `sport = :${forward.localAddress.port}`]);
+  const rooms = [...stdout.matchAll(/\brb(\d+)/g)].map(([, bytes]) => Number(bytes));
+  const most = Number(await readFile('/proc/sys/net/core/rmem_max', 'utf8'));
+  // The kernel takes twice what is asked for, to have room for its own.
+  assert.deepEqual(rooms, Array(2).fill(2 * Math.min(SOCKET_BUFFER, most)), stdout);
+});
+
+test('behind a second proxy: over HTTP/3 the engine moves them, inside TLS of a tunnel JavaScript does', {
+  ...limit,
+  skip: !linux && 'a port has one socket here',
+}, async () => {
+  await using echo = await startEcho();
+  for (const version of ['h3', 'h2', 'h1'] as const) {
+    await using near = await startHop('one');
+    await using far = await startHop('two');
+    await using client = await connectCore([near.link, far.link], { versions: [version] });
+    const forwarding = await openForward(client, echo.target);
+    const app = await openApp(forwarding.forward);
+    await talk(app);
+    await forwarding.forward.close();
+    assert.equal(endOf(forwarding, app), version === 'h3' ? 'forced splice' : 'forced js');
+  }
+});
