@@ -51,6 +51,10 @@ impl NativeEngine {
     /// a way to the engine and back. Returns 0 or the error's number; the engine has it with what is submitted
     /// next. An empty address is none.
     #[napi(catch_unwind)]
+    #[allow(
+        clippy::too_many_arguments,
+        reason = "an object for each target's socket would have to be read field by field"
+    )]
     pub fn open_socket(
         &mut self,
         socket: u32,
