@@ -2,9 +2,11 @@ import type { Clock } from '../../clock/clock.js';
 import { BautaError } from '../../protocol/bauta-error.js';
 import { formatHostPort } from '../../protocol/target.js';
 import type { ByteSplice, ByteSpliceStatistics } from '../../quic/byte-splice.js';
+import type { TcpSocket } from '../../quic/tcp-socket.js';
 import type { DataPath } from '../../tunnel/data-path.js';
 import { watchIdle } from '../../tunnel/idle-watch.js';
 import type { SideEnd } from '../../tunnel/side-end.js';
+import { askForSplice } from '../../tunnel/tcp/ask-for-splice.js';
 import { JoinedSides } from '../../tunnel/tcp/join-sides.js';
 import { socketSide, socketSideHandler } from '../../tunnel/tcp/socket-side.js';
 import type { Target } from '../client.js';
@@ -50,8 +52,8 @@ function worst(...ends: readonly SideEnd[]): SideEnd['kind'] {
 
 /**
  * Opens a tunnel to the target for an app's connection and joins the two: bytes, half closes and resets of each
- * go to the other, by the engine alone where it can. `opened` is asked for what goes first. Rejects with `BautaError` when
- * there is no tunnel; the app's connection is as it was then. Never dials the target itself.
+ * go to the other, the bytes by the engine alone where it can. `opened` is asked for what goes first. Rejects with
+ * `BautaError` when there is no tunnel; the app's connection is as it was then. Never dials the target itself.
  */
 export async function carryTcp(
   app: AppConnection,
@@ -71,8 +73,6 @@ export async function carryTcp(
     event({ type: 'tunnel-opened', ...subject });
     const { answer, takeEarly = () => app.take(app.unread.length) } = opened();
     if (answer) app.write(answer);
-    const early = takeEarly();
-    tunnel.write(early, 0, early.length);
     const joinSides = (): void => {
       tunnel.start?.();
       join.start(socketSide(app.socket), tunnel);
@@ -82,8 +82,13 @@ export async function carryTcp(
       splice = made;
       joinSides();
     };
-    const asked = context.dataPath !== 'js' && tunnel.splice?.(app.socket, begun);
-    if (!asked) joinSides();
+    // What the app sent early, perhaps while the engine was asked, goes first.
+    const socket = (): TcpSocket => {
+      const early = takeEarly();
+      tunnel.write(early, 0, early.length);
+      return app.socket;
+    };
+    if (context.dataPath === 'js' || !askForSplice(tunnel, socket, begun)) joinSides();
   } catch (thrown) {
     const error = dialError(thrown);
     if (app.over.aborted) throw new BautaError('ERR_ABORTED', { cause: error });

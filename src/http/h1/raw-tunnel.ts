@@ -156,7 +156,10 @@ export function createRawTunnel(options: RawTunnelOptions, handler: TunnelStream
   const spliceBytes: TunnelStream['spliceBytes'] = (far, capsule, begun) => {
     if ('stream' in far || credit > 0 || !spliceable()) return false;
     const told = (splice: ByteSplice | undefined): void => {
-      if (splice) held.takeAll();
+      if (splice) {
+        held.takeAll();
+        connection.revoked();
+      }
       begun(splice);
     };
     const request = { capsule, prefix: held.joined(), begun: told };

@@ -17,6 +17,8 @@ export interface TcpConnection {
   /** From here on this one is told what the socket tells. */
   hold(holder: TcpSocketHandler): void;
   grant(bytes: number): void;
+  /** The engine has taken back what was left of the credit. */
+  revoked(): void;
   end(): void;
   reset(): void;
   /** Ends it in the middle of something: the peer must not take that for a clean end. */
@@ -60,6 +62,10 @@ class BoundConnection implements TcpConnection {
     if (bytes <= 0 || this.over || this.peerEnd) return;
     this.credit += bytes;
     this.socket.grant(bytes);
+  }
+
+  revoked(): void {
+    this.credit = 0;
   }
 
   end(): void {

@@ -43,12 +43,10 @@ export type TcpTunnelRequest = TcpTunnelQuestion &
  * go ahead of the answer on HTTP/3 and HTTP/2, and wait for it on HTTP/1.1 (RFC 9931).
  */
 export interface OpenTcpTunnel extends ByteSide {
-  /** Reading begins, once the proxy has answered. Idempotent. */
+  /** Reading begins, once the proxy has answered: in the same turn, where this was called before. Idempotent. */
   start(): void;
-  /**
-   * The proxy's 2xx. Rejects with `BautaError`; the tunnel is over then. The first bytes may come in the same
-   * turn as the answer, before a reaction to `ready` runs.
-   */
+  readonly splice: NonNullable<ByteSide['splice']>;
+  /** The proxy's 2xx. Rejects with `BautaError`; the tunnel is over then. */
   readonly ready: Promise<ResponseHead>;
   statistics(): TcpTunnelStatistics;
   /** What became of the stream. Resolves once, never rejects; `ByteSideHandler.closed` was called just before. */
@@ -220,11 +218,11 @@ class AskedTcpTunnel extends ActingSide implements OpenTcpTunnel {
   readonly closed: OpenTcpTunnel['closed'];
   readonly statistics: OpenTcpTunnel['statistics'];
   readonly start: OpenTcpTunnel['start'];
-  readonly splice: NonNullable<OpenTcpTunnel['splice']>;
+  readonly splice: OpenTcpTunnel['splice'];
 
   constructor(
     private readonly side: Pick<ByteSide, 'buffered'>,
-    rest: SideActs & Omit<OpenTcpTunnel, keyof ByteSide> & Required<Pick<ByteSide, 'start' | 'splice'>>,
+    rest: SideActs & Pick<OpenTcpTunnel, 'ready' | 'closed' | 'statistics' | 'start' | 'splice'>,
   ) {
     super(rest);
     this.ready = rest.ready;

@@ -8,6 +8,7 @@ import type { ByteSplice } from '../../quic/byte-splice.js';
 import { Asker } from '../asker.js';
 import { watchIdle } from '../idle-watch.js';
 import type { SideEnd } from '../side-end.js';
+import { askForSplice } from './ask-for-splice.js';
 import type { ByteSide, ByteSideHandler } from './byte-side.js';
 import { bindByteStream } from './byte-stream.js';
 import { JoinedSides, type JoinedSidesEnd } from './join-sides.js';
@@ -171,15 +172,15 @@ export function serveTcp(
   };
   /** True when the engine was asked, and `join` follows its answer. */
   const handOver = (far: ByteSide): boolean => {
-    const end = options.splice ? (far.socket ?? far.byteEnd?.()) : undefined;
-    if (!end) return false;
+    if (!options.splice) return false;
     handingOver = far;
-    const asked = near.side.splice?.(end, (begun) => {
+    const end = () => far.socket ?? far.byteEnd?.();
+    const asked = askForSplice(near.side, end, (begun) => {
       splice = begun;
       join(far);
     });
     if (!asked) handingOver = undefined;
-    return asked ?? false;
+    return asked;
   };
   const causeOf = ({ by, b }: JoinedSidesEnd, how: StreamOutcome): TcpServingCause => {
     if (by === 'b') return { kind: 'far', how: b };
