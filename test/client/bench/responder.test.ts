@@ -43,6 +43,7 @@ async function startAsker(port: number) {
   const socket: Socket = createSocket('udp4');
   const came: Buffer[] = [];
   let cookie = Buffer.alloc(8);
+  let hellos = 0;
   socket.on('message', (message) => came.push(message));
   socket.connect(port, '127.0.0.1');
   await once(socket, 'connect');
@@ -54,9 +55,10 @@ async function startAsker(port: number) {
   };
   const send = (bytes: Buffer): void => socket.send(bytes);
   /** Sends until an answer of this kind is there. */
-  const ask = async (bytes: Buffer, kind: number): Promise<Buffer> => {
+  const ask = async (bytes: Buffer, kind: number, sent = (): void => undefined): Promise<Buffer> => {
     for (;;) {
       send(bytes);
+      sent();
       await new Promise((resolve) => setTimeout(resolve, 30));
       const index = came.findIndex((message) => kindOf(message, 0, message.length) === kind);
       const found = came[index];
@@ -71,8 +73,15 @@ async function startAsker(port: number) {
     packet,
     send,
     ask,
+    /** What came and is no answer to a hello: on a slow machine that is repeated before its first answer is seen. */
+    get unasked() {
+      let repeated = hellos - 1;
+      return came.filter((message) => kindOf(message, 0, message.length) !== kinds.cookie || repeated-- <= 0);
+    },
     async greet() {
-      const answer = await ask(packet(kinds.hello, HELLO_SIZE), kinds.cookie);
+      const answer = await ask(packet(kinds.hello, HELLO_SIZE), kinds.cookie, () => {
+        hellos += 1;
+      });
       cookie = Buffer.from(answer.subarray(8, 16));
       return answer;
     },
@@ -98,7 +107,7 @@ test(
     assert.equal(answer.length, HEADER);
     assert.ok(answer.length < HELLO_SIZE);
     // Whatever the first two had caused would have come before it.
-    assert.deepEqual(asker.came, []);
+    assert.deepEqual(asker.unasked, []);
   },
 );
 
@@ -119,7 +128,7 @@ test(
     const stolen = other.packet(kinds.echo, 200);
     asker.send(stolen);
     await asker.greet();
-    assert.deepEqual(asker.came, []);
+    assert.deepEqual(asker.unasked, []);
     const echoed = await asker.ask(asker.packet(kinds.echo, 200), kinds.echoed);
     assert.equal(echoed.length, 200);
   },
