@@ -1,7 +1,7 @@
 import type { Clock } from '../clock/clock.js';
 import type { BautaError } from '../protocol/bauta-error.js';
 import type { DatagramSplice } from '../quic/datagram-splice.js';
-import type { UdpSocket, UdpSocketHandler } from '../quic/udp-socket.js';
+import type { UdpProblem, UdpSocket, UdpSocketHandler } from '../quic/udp-socket.js';
 import type { OpenUdpTunnel, UdpTunnelHandler } from '../tunnel/udp/open-udp.js';
 import { dialError } from './dial-failure.js';
 import { createUnreadDatagrams } from './unread-datagrams.js';
@@ -32,7 +32,7 @@ export interface FlowSplice {
   readonly open: (handler: UdpSocketHandler) => Promise<UdpSocket>;
 }
 
-/** What the engine has moved, datagrams. */
+/** Datagrams that the engine has moved. */
 export interface FlowMoved {
   readonly sent: number;
   readonly received: number;
@@ -41,15 +41,33 @@ export interface FlowMoved {
 
 /** Datagrams between one local peer and one target: a tunnel that is opened by the first of them. */
 export interface UdpFlow {
-  /** When a datagram last went either way. */
+  /** When a datagram last went either way; what the engine moves has gone when somebody looks. */
   readonly lastActive: number;
   readonly tunnel: OpenUdpTunnel | undefined;
-  /** Undefined as long as it moves none. */
+  /** What moves the datagrams. */
+  readonly dataPath: 'js' | 'splice';
+  /** What the engine has moved, if it ever began. */
   moved(): FlowMoved | undefined;
   send(bytes: Uint8Array, start: number, end: number): void;
   /** Ends the tunnel, or gives up opening it. Idempotent. */
   end(): void;
 }
+
+/**
+ * A socket of one peer that is of no use any more, because the address that it was given is gone, say. The others concern
+ * one datagram, or a peer that may come back.
+ */
+const endsSocket: Record<UdpProblem, boolean> = {
+  'host-unreachable': true,
+  'network-unreachable': true,
+  'no-ports': true,
+  'no-descriptors': true,
+  other: true,
+  refused: false,
+  'too-large': false,
+  'no-memory': false,
+  denied: false,
+};
 
 const WAITING = { count: 32, bytes: 65_536 };
 /** After a failure the next attempt waits this long, milliseconds. */
@@ -83,15 +101,24 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
     const { tunnel } = flow;
     if (!tunnel?.splice || !options.splice) return;
     try {
-      // What comes before the engine has begun, and where it does not.
-      const packet: UdpSocketHandler['packet'] = (bytes, start, end) => flow.send(bytes, start, end);
-      own = await options.splice.open({ packet, problem: () => undefined });
+      own = await options.splice.open({
+        // What comes before the engine has begun, and where it does not.
+        packet: (bytes, start, end) => flow.send(bytes, start, end),
+        problem(problem) {
+          if (endsSocket[problem]) giveBack();
+        },
+      });
     } catch {
       // JavaScript goes on.
       return;
     }
     if (!cancel.signal.aborted) splice = tunnel.splice(own);
-    if (!splice) own.close();
+    if (!splice) giveBack();
+  };
+  /** The peer's datagrams are JavaScript's again. */
+  const giveBack = (): void => {
+    own?.close();
+    own = undefined;
   };
   const giveUpWaiting = (): void => {
     if (waiting.length > 0) count('dropped', waiting.length);
@@ -139,6 +166,9 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
       return lastActive;
     },
     tunnel: undefined,
+    get dataPath() {
+      return own && splice && !splice.calledOff() ? 'splice' : 'js';
+    },
     moved() {
       if (!splice || splice.calledOff()) return undefined;
       const told = splice.statistics();
@@ -173,7 +203,7 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
       cancel.abort();
       giveUpWaiting();
       flow.tunnel?.end();
-      own?.close();
+      giveBack();
     },
   };
   return flow;

@@ -53,6 +53,8 @@ export interface UdpForward {
 type Peer = { readonly address: SocketAddress; readonly flow: UdpFlow };
 
 const EVICTABLE_AFTER = 10_000;
+/** Milliseconds until all peers are looked at again for one that was quiet. */
+const LOOK_AGAIN = 1_000;
 
 /**
  * Binds a local UDP port and gives each local peer a tunnel of its own. A tunnel that ends, for whatever reason,
@@ -66,6 +68,7 @@ export async function openUdpForward(options: UdpForwardOptions): Promise<UdpFor
   const counters = { sent: 0, dropped: 0 };
   let count = 0;
   let received = 0;
+  let crowdedUntil = Number.NEGATIVE_INFINITY;
   let closed = false;
   let sweepTimer: Timer | undefined;
 
@@ -82,11 +85,11 @@ export async function openUdpForward(options: UdpForwardOptions): Promise<UdpFor
   };
   const finish = (peer: Peer, reason: 'idle' | 'ended' | 'forced'): void => {
     if (!remove(peer)) return;
+    const { dataPath } = peer.flow;
     const moved = peer.flow.moved();
     if (moved) add(moved);
     peer.flow.end();
     if (!peer.flow.tunnel) return;
-    const dataPath = moved ? 'splice' : 'js';
     options.event({ type: 'peer-closed', peer: peer.address, reason, dataPath });
   };
   const add = (moved: FlowMoved): void => {
@@ -97,11 +100,17 @@ export async function openUdpForward(options: UdpForwardOptions): Promise<UdpFor
 
   const makeRoom = (): boolean => {
     if (count < maxPeers) return true;
+    if (clock.now() < crowdedUntil) return false;
     let quietest: Peer | undefined;
+    let since = Number.POSITIVE_INFINITY;
     for (const peer of each()) {
-      if (!quietest || peer.flow.lastActive < quietest.flow.lastActive) quietest = peer;
+      const { lastActive } = peer.flow;
+      if (lastActive < since) [quietest, since] = [peer, lastActive];
     }
-    if (!quietest || clock.now() - quietest.flow.lastActive < EVICTABLE_AFTER) return false;
+    if (!quietest || clock.now() - since < EVICTABLE_AFTER) {
+      crowdedUntil = clock.now() + LOOK_AGAIN;
+      return false;
+    }
     finish(quietest, 'forced');
     return true;
   };

@@ -83,7 +83,15 @@ export class NativeStream implements QuicStream {
     const other = far.stream;
     if (!(other instanceof NativeStream) || !this.joinable || !other.joinable) return false;
     if (other.context !== this.context || other.connection === this.connection) return false;
-    this.#join = joinStreams(this.context, this.toJoin(near), other.toJoin(far), begun);
+    const told = (splice: ByteSplice | undefined): void => {
+      // They may be asked for again.
+      if (!splice) {
+        this.#join = undefined;
+        other.#join = undefined;
+      }
+      begun(splice);
+    };
+    this.#join = joinStreams(this.context, this.toJoin(near), other.toJoin(far), told);
     other.#join = this.#join;
     return true;
   }
