@@ -1,17 +1,15 @@
-import { spawn } from 'node:child_process';
 import { createSocket } from 'node:dgram';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
 import { setTimeout as wait } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { publicKeyPin } from '../src/ops/public-key-pin.js';
 import type { HttpVersion } from '../src/protocol/reset-reason.js';
 import type { ProxyLimits } from '../src/proxy/index.js';
 import type { DataPath } from '../src/tunnel/data-path.js';
 import { type Subject, startEnvoy, subjectOf } from './foreign-program.js';
 import { startLoadServer } from './load-program.js';
+import { startProgram } from './own-program.js';
 
 /**
  * What is measured: the proxy, a UDP forward of the client over a version of HTTP, one of the floors that these are
@@ -65,18 +63,6 @@ async function startServer(program: string, args: (address: string) => string[])
 /** The echo target that proxy and forwarder share. */
 export function startTarget(program: string): Promise<Subject> {
   return startServer(program, (address) => ['target', '--listen', address]);
-}
-
-/** Starts a program of this folder, which tells its port in its first line and ends with its standard input. */
-async function startProgram(name: string, args: readonly string[]): Promise<Subject> {
-  const script = fileURLToPath(new URL(name, import.meta.url));
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const line = await Promise.race([
-    once(createInterface(child.stdout), 'line', { signal: AbortSignal.timeout(15_000) }),
-    once(child, 'exit').then(() => Promise.reject(new Error(`${name} has ended`))),
-  ]);
-  const { port } = JSON.parse(String(line[0])) as { port: number };
-  return subjectOf(child, `127.0.0.1:${port}`, () => child.stdin.end());
 }
 
 /** The proxy under test; it leaves its certificate in the folder. */

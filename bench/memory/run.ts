@@ -8,7 +8,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import type { RequestHead } from '../../src/http/request.js';
 import type { UpstreamTarget } from '../../src/upstream/index.js';
-import { startProgram } from '../tcp/subjects.js';
+import { startProgram } from '../own-program.js';
 import { markdownTable } from '../tcp/table.js';
 import { udpRequest } from '../upstream/openers.js';
 import { type Crowd, createCrowd } from './crowd.js';
@@ -118,7 +118,7 @@ async function main(
 ): Promise<void> {
   const far = createSocket('udp4').bind(0, '127.0.0.1');
   await once(far, 'listening');
-  const deaf = await startProgram('target-process.js', ['deaf']);
+  const deaf = await startProgram('tcp/target-process.js', ['deaf']);
   const udp = udpRequest(far.address().port);
   const tcp: RequestHead = { kind: 'connect', authority: deaf.address, fields: [] };
   /** A fresh proxy and a fresh crowd for each. */

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { type Client, connect } from '../../src/client/index.js';
 import { publicKeyPin } from '../../src/ops/public-key-pin.js';
 import type { HttpVersion } from '../../src/protocol/reset-reason.js';
-import { type Subject, startProgram, startSubject } from './subjects.js';
+import { startProgram } from '../own-program.js';
+import { type Subject, startSubject } from './subjects.js';
 
 /** A proxy, a target and a deaf target, each in a process of its own. */
 export interface Stage extends AsyncDisposable {
@@ -19,8 +20,8 @@ export interface Stage extends AsyncDisposable {
 
 export async function openStage(): Promise<Stage> {
   const folder = await mkdtemp(join(tmpdir(), 'bauta-bench-'));
-  const target = await startProgram('target-process.js', []);
-  const deaf = await startProgram('target-process.js', ['deaf']);
+  const target = await startProgram('tcp/target-process.js', []);
+  const deaf = await startProgram('tcp/target-process.js', ['deaf']);
   const proxy = await startSubject('bauta', folder, target);
   const pin = publicKeyPin(await readFile(join(folder, 'cert.pem'), 'utf8'));
   return {

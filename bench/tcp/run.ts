@@ -5,18 +5,12 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { publicKeyPin } from '../../src/ops/public-key-pin.js';
 import { findLoadProgram } from '../load-program.js';
+import { startProgram } from '../own-program.js';
 import { type Case, chooseCases } from './cases.js';
 import { runNeutralLoad, runOwnLoad } from './load.js';
 import { measureSlowReaders } from './slow-readers.js';
 import { measureStalledStreams } from './stalled-streams.js';
-import {
-  installed,
-  type Subject,
-  type SubjectName,
-  startProgram,
-  startSubject,
-  subjectNames,
-} from './subjects.js';
+import { installed, type Subject, type SubjectName, startSubject, subjectNames } from './subjects.js';
 import { formatTable, rowsOf } from './table.js';
 import type { Transfer } from './transfer.js';
 
@@ -118,7 +112,7 @@ async function main(): Promise<number> {
   const chosen = values.only.length > 0 && transfers.length === 0 ? [] : chooseCases(transfers, present);
   const folder = await mkdtemp(join(tmpdir(), 'bauta-bench-'));
   const subjects = new Map<SubjectName, Subject>();
-  const target = await startProgram('target-process.js', []);
+  const target = await startProgram('tcp/target-process.js', []);
   let failures = 0;
   try {
     const needed = new Set<SubjectName>(['bauta', ...chosen.map((one) => one.subject)]);

@@ -1,9 +1,7 @@
-import { spawn, spawnSync } from 'node:child_process';
-import { once } from 'node:events';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
+import { spawnSync } from 'node:child_process';
 import type { DataPath } from '../../src/tunnel/data-path.js';
-import { freePort, hasEnvoy, type Subject, startEnvoy, startForeign, subjectOf } from '../foreign-program.js';
+import { freePort, hasEnvoy, type Subject, startEnvoy, startForeign } from '../foreign-program.js';
+import { startProgram } from '../own-program.js';
 import { startForward } from '../subjects.js';
 
 export type { Subject } from '../foreign-program.js';
@@ -41,18 +39,6 @@ const versionOf = {
   'client-h1-js': 'h1',
 } as const;
 
-/** Starts a program of this folder, which tells its port in its first line. */
-export async function startProgram(name: string, args: readonly string[]): Promise<Subject> {
-  const script = fileURLToPath(new URL(name, import.meta.url));
-  const child = spawn(process.execPath, [script, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
-  const line = await Promise.race([
-    once(createInterface(child.stdout), 'line', { signal: AbortSignal.timeout(15_000) }),
-    once(child, 'exit').then(() => Promise.reject(new Error(`${name} has ended`))),
-  ]);
-  const told = JSON.parse(String(line[0])) as { port: number };
-  return subjectOf(child, `127.0.0.1:${told.port}`);
-}
-
 /** Whether a program of others can be run here. */
 export function installed(name: SubjectName): boolean {
   if (name === 'socat') return spawnSync('socat', ['-V']).status === 0;
@@ -61,9 +47,9 @@ export function installed(name: SubjectName): boolean {
 
 /** The process under test is the relay. */
 async function startRelay(folder: string, dataPath: DataPath): Promise<Subject> {
-  const hop = await startProgram('../proxy-process.js', [folder]);
+  const hop = await startProgram('proxy-process.js', [folder]);
   const via = Number(hop.address.split(':')[1]);
-  const relay = await startProgram('../proxy-process.js', [folder, JSON.stringify({ dataPath, via })]);
+  const relay = await startProgram('proxy-process.js', [folder, JSON.stringify({ dataPath, via })]);
   return {
     ...relay,
     async close() {
@@ -77,9 +63,9 @@ async function startRelay(folder: string, dataPath: DataPath): Promise<Subject> 
 export async function startSubject(name: SubjectName, folder: string, target: Subject): Promise<Subject> {
   switch (name) {
     case 'bauta':
-      return startProgram('../proxy-process.js', [folder]);
+      return startProgram('proxy-process.js', [folder]);
     case 'bauta-js':
-      return startProgram('../proxy-process.js', [folder, JSON.stringify({ dataPath: 'js' })]);
+      return startProgram('proxy-process.js', [folder, JSON.stringify({ dataPath: 'js' })]);
     case 'relay':
       return startRelay(folder, 'auto');
     case 'relay-js':
@@ -93,9 +79,9 @@ export async function startSubject(name: SubjectName, folder: string, target: Su
     case 'client-h1-js':
       return startForward(folder, target, { network: 'tcp', version: versionOf[name], dataPath: 'js' });
     case 'forwarder':
-      return startProgram('forwarder-process.js', [target.address]);
+      return startProgram('tcp/forwarder-process.js', [target.address]);
     case 'bare-node':
-      return startProgram('bare-proxy-process.js', [folder]);
+      return startProgram('tcp/bare-proxy-process.js', [folder]);
     case 'socat': {
       const port = await freePort();
       const listen = `TCP-LISTEN:${port},bind=127.0.0.1,fork,reuseaddr,backlog=64`;
