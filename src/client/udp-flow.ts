@@ -1,7 +1,8 @@
 import type { Clock } from '../clock/clock.js';
 import type { BautaError } from '../protocol/bauta-error.js';
 import type { DatagramSplice } from '../quic/datagram-splice.js';
-import type { UdpProblem, UdpSocket, UdpSocketHandler } from '../quic/udp-socket.js';
+import type { UdpSocket, UdpSocketHandler } from '../quic/udp-socket.js';
+import { isFatal } from '../tunnel/udp/fatal-problem.js';
 import type { OpenUdpTunnel, UdpTunnelHandler } from '../tunnel/udp/open-udp.js';
 import { dialError } from './dial-failure.js';
 import { createUnreadDatagrams } from './unread-datagrams.js';
@@ -53,22 +54,6 @@ export interface UdpFlow {
   end(): void;
 }
 
-/**
- * A socket of one peer that is of no use any more, because the address that it was given is gone, say. The others concern
- * one datagram, or a peer that may come back.
- */
-const endsSocket: Record<UdpProblem, boolean> = {
-  'host-unreachable': true,
-  'network-unreachable': true,
-  'no-ports': true,
-  'no-descriptors': true,
-  other: true,
-  refused: false,
-  'too-large': false,
-  'no-memory': false,
-  denied: false,
-};
-
 const WAITING = { count: 32, bytes: 65_536 };
 /** After a failure the next attempt waits this long, milliseconds. */
 const REST = 1_000;
@@ -105,7 +90,8 @@ export function createUdpFlow(options: UdpFlowOptions): UdpFlow {
         // What comes before the engine has begun, and where it does not.
         packet: (bytes, start, end) => flow.send(bytes, start, end),
         problem(problem) {
-          if (endsSocket[problem]) giveBack();
+          // Its address is gone, say. An app that is away for a moment may come back.
+          if (isFatal[problem] && problem !== 'refused') giveBack();
         },
       });
     } catch {

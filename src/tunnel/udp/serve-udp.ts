@@ -14,6 +14,7 @@ import { reasonBehind, type SideEnd, sideEndOf } from '../side-end.js';
 import { CONTEXT_ZERO, MAX_UDP_PAYLOAD, payloadStart, UNKNOWN_CONTEXT } from './context.js';
 import { createEarlyPayloads, type EarlyPayloads, type EarlyRoom } from './early-payloads.js';
 import { MOST_FORWARDED_CAPSULE, type UdpFarHandler, type UdpFarSide } from './far-side.js';
+import { isFatal } from './fatal-problem.js';
 import { FarEvents, NearEvents } from './serving-events.js';
 import {
   countOut,
@@ -85,19 +86,6 @@ const LINGER = 5_000;
 const SPLICE_AGAIN = 64;
 
 const ENDED: SideEnd = { kind: 'ended' };
-
-/** A dead socket, as opposed to one packet that the kernel refused. */
-const isFatal: Record<UdpProblem, boolean> = {
-  refused: true,
-  'host-unreachable': true,
-  'network-unreachable': true,
-  'no-ports': true,
-  'no-descriptors': true,
-  other: true,
-  'too-large': false,
-  'no-memory': false,
-  denied: false,
-};
 
 /** A class because there are thousands. */
 export class ServedUdp implements UdpServing {
