@@ -17,7 +17,7 @@ impl TcpSocket {
 
     /// Nothing of what it received was told.
     pub fn is_fresh(&self) -> bool {
-        self.is_free() && self.received() == 0
+        self.may_splice(0)
     }
 
     /// It is JavaScript's, which knows of all that it received: `told` bytes.
