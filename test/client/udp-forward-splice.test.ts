@@ -15,7 +15,8 @@ import { SOCKET_BUFFER } from '../../src/tunnel/udp/socket-buffer.js';
 import { until } from '../proxy/tcp-target.js';
 import { startHop } from './chain-hop.js';
 import { type EchoServer, startEcho } from './echo-server.js';
-import { startTestProxy, type TestProxy } from './test-proxy.js';
+import { suiteClient } from './suite-client.js';
+import { startTestProxy } from './test-proxy.js';
 
 const run = promisify(execFile);
 const limit = { timeout: 120_000 };
@@ -101,23 +102,16 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
   describe(`UDP forwards whose datagrams the engine moves, over ${version}`, {
     skip: !linux && 'a port has one socket here',
   }, () => {
-    let proxy: TestProxy;
-    let client: ClientCore;
+    const { client } = suiteClient(version);
     let echo: EchoServer;
     before(async () => {
-      proxy = await startTestProxy();
-      client = await connectCore(proxy.link, { versions: [version] });
       echo = await startEcho();
     });
-    after(async () => {
-      await client?.close();
-      await proxy?.[Symbol.asyncDispose]();
-      await echo?.[Symbol.asyncDispose]();
-    });
+    after(() => echo?.[Symbol.asyncDispose]());
 
     for (const address of ['127.0.0.1', '::1']) {
       test(`each of many apps gets its own answers, and all are counted (${address})`, limit, async () => {
-        const forwarding = await openForward(client, echo.target, { address });
+        const forwarding = await openForward(client(), echo.target, { address });
         const { forward } = forwarding;
         const apps: App[] = [];
         for (let count = 0; count < 12; count++) apps.push(await openApp(forward));
@@ -144,7 +138,7 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
       'what the engine moves keeps a tunnel from being idle, and after its end there is another',
       limit,
       async () => {
-        const forwarding = await openForward(client, echo.target, { idleTimeout: 100_000 });
+        const forwarding = await openForward(client(), echo.target, { idleTimeout: 100_000 });
         const app = await openApp(forwarding.forward);
         await talk(app);
         for (let count = 0; count < 5; count++) {
@@ -163,12 +157,12 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
     );
 
     test('JavaScript moves them where it is asked to, and those of a short exchange', limit, async () => {
-      const forwarding = await openForward(client, echo.target, { dataPath: 'js' });
+      const forwarding = await openForward(client(), echo.target, { dataPath: 'js' });
       const app = await openApp(forwarding.forward);
       await talk(app);
       await forwarding.forward.close();
       assert.equal(endOf(forwarding, app), 'forced js');
-      const short = await openForward(client, echo.target);
+      const short = await openForward(client(), echo.target);
       const brief = await openApp(short.forward);
       await talk(brief, 3);
       await short.forward.close();
@@ -176,7 +170,7 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
     });
 
     test('the engine moves them from the first on where it is asked to', limit, async () => {
-      const forwarding = await openForward(client, echo.target, { dataPath: 'splice' });
+      const forwarding = await openForward(client(), echo.target, { dataPath: 'splice' });
       const app = await openApp(forwarding.forward);
       await talk(app, 3);
       await forwarding.forward.close();
@@ -184,10 +178,10 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
     });
 
     test('a port that has a forward is refused to another', limit, async () => {
-      const { forward } = await openForward(client, echo.target);
+      const { forward } = await openForward(client(), echo.target);
       await talk(await openApp(forward));
       const again = openUdpForward({
-        sockets: client.sockets(),
+        sockets: client().sockets(),
         local: forward.localAddress,
         open: () => Promise.reject(new BautaError('ERR_INTERNAL')),
         clock: createVirtualClock(),
@@ -198,7 +192,7 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
 
     test('a tunnel whose target is gone is opened again by the next datagram', limit, async () => {
       const own = await startEcho();
-      const forwarding = await openForward(client, own.target);
+      const forwarding = await openForward(client(), own.target);
       const app = await openApp(forwarding.forward);
       await talk(app);
       await own[Symbol.asyncDispose]();

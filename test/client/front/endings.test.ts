@@ -1,8 +1,7 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import type { ClientCore } from '../../../src/client/client-core.js';
-import { connectCore } from '../../../src/client/connect.js';
 import type { FrontEvent } from '../../../src/client/front/front-events.js';
 import type { FrontEnd } from '../../../src/client/front/listen-for-apps.js';
 import { openFrontEnd } from '../../../src/client/front/open-front-end.js';
@@ -10,7 +9,7 @@ import { openTcpForward } from '../../../src/client/front/tcp-forward.js';
 import { systemClock } from '../../../src/clock/system-clock.js';
 import type { TcpEnd, TcpSocket, TcpSockets } from '../../../src/quic/tcp-socket.js';
 import { dataPath } from '../../data-path.js';
-import { startTestProxy, type TestProxy } from '../test-proxy.js';
+import { suiteClient } from '../suite-client.js';
 import { startTarget } from './target-server.js';
 
 const limit = { timeout: 120_000 };
@@ -122,25 +121,16 @@ const fronts: Readonly<Record<string, Front>> = {
 
 for (const version of ['h3', 'h2', 'h1'] as const) {
   describe(`endings over ${version}`, suite, () => {
-    let proxy: TestProxy;
-    let client: ClientCore;
-    before(async () => {
-      proxy = await startTestProxy();
-      client = await connectCore(proxy.link, { versions: [version] });
-    });
-    after(async () => {
-      await client?.close();
-      await proxy?.[Symbol.asyncDispose]();
-    });
+    const { client } = suiteClient(version);
 
     for (const [name, front] of Object.entries(fronts)) {
       const start = async (serve: (socket: Socket) => void, reads: boolean) => {
         const target = await startTarget(serve);
         const events: FrontEvent[] = [];
-        const end = await front.open(client, target.port, (event) => events.push(event));
+        const end = await front.open(client(), target.port, (event) => events.push(event));
         after(() => end.close());
         const app = await openApp(
-          client.tcp(),
+          client().tcp(),
           end.localAddress.port,
           front.greeting(target.port),
           front.answer,

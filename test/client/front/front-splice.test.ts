@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash, randomBytes } from 'node:crypto';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import type { ClientCore } from '../../../src/client/client-core.js';
 import { connectCore } from '../../../src/client/connect.js';
 import type { FrontEvent } from '../../../src/client/front/front-events.js';
@@ -10,7 +10,7 @@ import { createVirtualClock } from '../../../src/clock/virtual-clock.js';
 import type { DataPath } from '../../../src/tunnel/data-path.js';
 import { startTcpTarget, until } from '../../proxy/tcp-target.js';
 import { startHop } from '../chain-hop.js';
-import { startTestProxy, type TestProxy } from '../test-proxy.js';
+import { suiteClient } from '../suite-client.js';
 import { type AppSocket, openApp } from './app-socket.js';
 
 const limit = { timeout: 120_000 };
@@ -79,23 +79,14 @@ async function readAll(app: AppSocket, length: number): Promise<string> {
 
 for (const version of ['h3', 'h2', 'h1'] as const) {
   describe(`local front-ends whose bytes the engine moves, over ${version}`, suite, () => {
-    let proxy: TestProxy;
-    let client: ClientCore;
-    before(async () => {
-      proxy = await startTestProxy();
-      client = await connectCore(proxy.link, { versions: [version] });
-    });
-    after(async () => {
-      await client?.close();
-      await proxy?.[Symbol.asyncDispose]();
-    });
+    const { client } = suiteClient(version);
 
     for (const [name, front] of Object.entries(fronts)) {
       test(
         `${name}: what the app sent early goes first, then megabytes both ways, and both ends`,
         limit,
         async () => {
-          const { app, side, closed } = await opened(client, front, 'early');
+          const { app, side, closed } = await opened(client(), front, 'early');
           const up = randomBytes(5_000_000);
           const down = randomBytes(6_000_000);
           side.socket.write(down);
@@ -113,7 +104,7 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
       );
 
       test(`${name}: JavaScript moves them where it is asked to`, limit, async () => {
-        const { app, side, closed } = await opened(client, front, 'early', 'js');
+        const { app, side, closed } = await opened(client(), front, 'early', 'js');
         app.write(Buffer.from(' and late'));
         await until(() => side.text() === 'early and late', 'the bytes');
         side.socket.write('answer');
@@ -128,7 +119,7 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
     test('bytes that the engine moves keep a tunnel from being idle', limit, async () => {
       const { SOCKS5: front } = fronts;
       assert.ok(front);
-      const { app, side, closed, clock } = await opened(client, front, '');
+      const { app, side, closed, clock } = await opened(client(), front, '');
       const hour = 3_600_000;
       for (let count = 1; count <= 3; count++) {
         side.socket.write('.');

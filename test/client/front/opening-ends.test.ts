@@ -1,13 +1,12 @@
 import assert from 'node:assert/strict';
 import type { Socket } from 'node:net';
-import { after, before, describe, test } from 'node:test';
+import { after, describe, test } from 'node:test';
 import type { ClientCore } from '../../../src/client/client-core.js';
-import { connectCore } from '../../../src/client/connect.js';
 import type { FrontEvent } from '../../../src/client/front/front-events.js';
 import { openTcpForward } from '../../../src/client/front/tcp-forward.js';
 import { systemClock } from '../../../src/clock/system-clock.js';
 import type { TcpEnd, TcpSocket } from '../../../src/quic/tcp-socket.js';
-import { startTestProxy, type TestProxy } from '../test-proxy.js';
+import { suiteClient } from '../suite-client.js';
 import { startTarget } from './target-server.js';
 
 const limit = { timeout: 60_000 };
@@ -46,16 +45,7 @@ async function connectApp(client: ClientCore, port: number): Promise<App> {
 
 for (const version of ['h3', 'h2', 'h1'] as const) {
   describe(`ends around the answer over ${version}`, limit, () => {
-    let proxy: TestProxy;
-    let client: ClientCore;
-    before(async () => {
-      proxy = await startTestProxy();
-      client = await connectCore(proxy.link, { versions: [version] });
-    });
-    after(async () => {
-      await client?.close();
-      await proxy?.[Symbol.asyncDispose]();
-    });
+    const { client, proxy } = suiteClient(version);
 
     const start = async (serve: (socket: Socket) => void) => {
       const target = await startTarget(serve);
@@ -63,7 +53,7 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
       const front = await openTcpForward({
         local: { address: '127.0.0.1', port: 0 },
         target: `127.0.0.1:${target.port}`,
-        ground: client,
+        ground: client(),
         clock: systemClock,
         event: (event) => events.push(event),
       });
@@ -85,7 +75,7 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
         for (let round = 0; round < rounds; round++) {
           delay = round % 5;
           events.length = 0;
-          const app = await connectApp(client, front.localAddress.port);
+          const app = await connectApp(client(), front.localAddress.port);
           const state = (): string =>
             `round ${round} ${JSON.stringify(events)} target ${target.sockets.size}`;
           // TLS of Node tells nothing of a connection that is not read.
@@ -115,7 +105,7 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
         for (let round = 0; round < rounds; round++) {
           events.length = 0;
           const before = connected;
-          const app = await connectApp(client, front.localAddress.port);
+          const app = await connectApp(client(), front.localAddress.port);
           const state = (): string =>
             `round ${round} ${JSON.stringify(events)} target ${target.sockets.size}`;
           if (round % 2 === 0) {
@@ -132,7 +122,7 @@ for (const version of ['h3', 'h2', 'h1'] as const) {
           await until(() => target.sockets.size === 0, state);
           assert.equal(count('tunnel-failed'), 0, state());
         }
-        await until(() => proxy.proxy.tunnels().length === 0);
+        await until(() => proxy().proxy.tunnels().length === 0);
       },
     );
   });
