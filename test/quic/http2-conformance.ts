@@ -458,11 +458,7 @@ export function http2SessionConformance(name: string, makeWorld: () => TcpWorld,
         frame(0, 0, 1, Buffer.alloc(1000)),
       );
       await wait(() => peer.has('headers 1 one'));
-      const given = (): number =>
-        raw
-          .frames()
-          .filter(({ type, stream }) => type === 8 && stream === 1)
-          .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0);
+      const given = (): number => raw.givenBack(1);
       await world.settle();
       assert.equal(given(), 0);
       peer.session.grant(1, 600);

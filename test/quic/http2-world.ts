@@ -228,6 +228,13 @@ export class RawHttp2 extends TcpPeer {
     return frames;
   }
 
+  /** Bytes that the window of a stream was given back by. */
+  givenBack(stream: number): number {
+    return this.frames()
+      .filter((frame) => frame.type === 8 && frame.stream === stream)
+      .reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0);
+  }
+
   /** The code of the GOAWAY that came. */
   goawayCode(): number | undefined {
     return this.frames()
